@@ -1,0 +1,3 @@
+//! placeholder
+#![no_std]
+pub use wsk_sys as sys;
