@@ -1,3 +1,93 @@
-//! placeholder
+//! Safe kernel sockets for Windows drivers: Winsock Kernel (WSK) in Rust.
+//!
+//! # What it is
+//!
+//! A `no_std` library for WDM and KMDF drivers, on Microsoft's `wdk` crates. A driver registers
+//! with the WSK subsystem, captures the provider, opens sockets and starts operations on them,
+//! which it awaits, waits for, or drops:
+//!
+//! ```text
+//! DriverEntry -> Registration -> Provider -> ListenSocket -> Accepted -> ConnectionSocket
+//!                                                \                          |
+//!                                                 +------> Operation <------+
+//!                                                     .await, wait, wait_timeout, cancel, drop
+//! ```
+//!
+//! # What holds
+//!
+//! - No safe program can corrupt memory: not by dropping, forgetting, cancelling or racing anything
+//!   here. A buffer belongs to the request that uses it until the provider has completed that.
+//! - Deregistration waits for what is open, so the order at unload is right by construction.
+//! - Nothing is allocated per request once a socket has had as many requests in flight as it ever
+//!   will.
+//! - What blocks takes a [`Passive`]; the rest may be called up to DISPATCH_LEVEL.
+//!
+//! # What it is not
+//!
+//! It does not make `DriverUnload` safe: a driver whose image goes away while it still has an
+//! [`Executor`], a [`Registration`] or a socket (kept, or given to `core::mem::forget`) crashes the
+//! system, as any driver does that unloads too early. Drop or shut down all of them there.
+//!
+//! # Example
+//!
+//! ```no_run
+//! use core::{net::SocketAddr, time::Duration};
+//! use wsk::{AddressFamily, ListenSocket, Passive, Registration, Version};
+//!
+//! fn serve_one(address: SocketAddr, passive: Passive) -> wsk::Result<()> {
+//!     let registration = Registration::register(Version::V1_0, passive)?;
+//!     let provider = registration.capture_timeout(Duration::from_secs(1), passive)?;
+//!     let mut listener = ListenSocket::open(&provider, AddressFamily::of(&address)).wait(passive)?;
+//!     listener.bind(address).wait(passive)?;
+//!     let accepted = listener.accept().wait_timeout(Duration::from_secs(30), passive)?;
+//!     let mut buffer = wsk::Buffer::with_capacity(16)?;
+//!     buffer.extend_from_slice(b"hello\n")?;
+//!     let (sent, _buffer) = accepted.socket.send(buffer).wait(passive);
+//!     sent?;
+//!     accepted.socket.disconnect().wait_timeout(Duration::from_secs(5), passive)
+//! }
+//! ```
+//!
+//! The numbered rules that code and comments cite, as in `[wsk 3.5]`, are those of
+//! `docs/CONTRACT.md`.
 #![no_std]
-pub use wsk_sys as sys;
+
+// Ground: no policy, no sockets.
+mod addr;
+mod counters;
+mod irql;
+mod mem;
+mod status;
+mod sync;
+// Getting a provider.
+mod registration;
+// One request: the unsafe heart.
+mod op;
+// Sockets.
+mod socket;
+// Where completions wake to.
+mod exec;
+
+pub use self::{
+    addr::AddressFamily,
+    counters::{Counters, counters},
+    exec::{Executor, Spawner},
+    irql::Passive,
+    mem::buffer::Buffer,
+    op::operation::{Operation, Request},
+    registration::{ClientEvent, Provider, Registration, Version},
+    socket::{
+        connection::ConnectionSocket,
+        handle::Closer,
+        listen::{Accept, ListenSocket},
+        request::Accepted,
+    },
+    status::{Error, ErrorKind, Result, Status},
+};
+
+/// The kinds of request that an [`Operation`] may be of.
+pub mod request {
+    pub use crate::socket::request::{
+        AcceptConnection, Bind, Close, Disconnect, LocalAddress, Open, Receive, Send,
+    };
+}

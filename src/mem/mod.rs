@@ -1,0 +1,5 @@
+//! Memory: tagged nonpaged pool, and the buffers that requests carry.
+
+pub(crate) mod arc;
+pub(crate) mod buffer;
+pub(crate) mod pool;

@@ -1,0 +1,374 @@
+//! What all requests of one socket share: the WSK socket, the rundown of calls, the slots, and the
+//! close.
+//!
+//! | kept by                | keeps                                                                              |
+//! |------------------------|------------------------------------------------------------------------------------|
+//! | [`CoreRef`]            | the memory                                                                         |
+//! | [`Outstanding`]        | the provider, and so the registration: one for the socket until it is closed, one   |
+//! |                        | for each IRP until its completion routine is through                                |
+//! | [`Call`]               | the WSK socket: it is not closed while a call runs [wsk 10.1]                      |
+//!
+//! Closing: `begin_close` lets no new call in; the last running call, or `begin_close` itself,
+//! calls WskCloseSocket, once, at any IRQL up to DISPATCH_LEVEL [wsk 10.6], with an IRP that is
+//! there from the start [wsk 10.9]. A socket that arrives for nobody is closed by a DPC, since a
+//! completion routine calls no WSK function [wsk 3.9].
+//!
+//! It does not know categories: `calls` does.
+
+// UNSAFETY: counts references to raw memory, shares it with the kernel's DPC queue.
+#![expect(unsafe_code, reason = "a reference-counted allocation")]
+
+use core::{
+    cell::UnsafeCell,
+    mem::MaybeUninit,
+    ops::Deref,
+    ptr::{NonNull, null_mut},
+    sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicUsize, Ordering},
+};
+
+use wsk_sys::{
+    WSK_SOCKET,
+    wdk_sys::{
+        KDPC, NTSTATUS, PVOID,
+        ntddk::{KeInitializeDpc, KeInsertQueueDpc},
+    },
+};
+
+use super::{
+    calls,
+    slot::{Arguments, Handle, Payload, Prepared, Refusal, Slot},
+};
+use crate::{
+    counters::Counted,
+    mem::{arc::PoolArc, pool},
+    registration::Provider,
+    status::{Error, Result, Status},
+    sync::{
+        rundown::{Closing, Rundown},
+        spin::SpinLock,
+    },
+};
+
+/// See the module.
+pub(crate) struct Core {
+    /// The count of [`Outstanding`]s.
+    outstanding: AtomicUsize,
+    /// There while `outstanding` is above zero; taken by the one that makes it zero.
+    provider: UnsafeCell<Option<Provider>>,
+    /// Written once, by `Outstanding::adopt`, before anybody can enter.
+    socket: AtomicPtr<WSK_SOCKET>,
+    calls: Rundown,
+    close: Slot,
+    orphan: UnsafeCell<MaybeUninit<KDPC>>,
+    spare: SpinLock<Option<NonNull<Slot>>>,
+    slots: AtomicU32,
+    /// A receive was dropped in flight: what it may have taken from the stream is lost.
+    receiving_given_up: AtomicBool,
+}
+
+// SAFETY: `provider` is written at birth and by the last `Outstanding`, and read under one;
+// `orphan` is used by the kernel's functions once; the rest synchronises itself.
+unsafe impl Sync for Core {}
+// SAFETY: nothing in it is tied to a thread.
+unsafe impl Send for Core {}
+
+/// A counted reference to a [`Core`].
+#[derive(Clone, Debug)]
+pub(crate) struct CoreRef(PoolArc<Core>);
+
+impl CoreRef {
+    /// Lets a call in, unless the socket is being closed.
+    pub(crate) fn enter(&self, call: &'static str) -> Result<Call<'_>> {
+        if self.calls.acquire() {
+            Ok(Call {
+                core: self,
+                name: call,
+            })
+        } else {
+            Err(Error::new(call, Status::FILE_CLOSED))
+        }
+    }
+
+    /// Lets no new call in and closes as soon as none runs. Only the first time does anything. IRQL
+    /// <= DISPATCH_LEVEL.
+    pub(crate) fn begin_close(&self) {
+        if self.calls.close() == Closing::Drained {
+            self.submit_close();
+        }
+    }
+
+    /// Closes. The caller was told by the rundown that it is the one.
+    fn submit_close(&self) {
+        // An inline completion may drop the reference that the caller goes by.
+        let core = self.clone();
+        // SAFETY: `adopt` has begun the close slot, and only the one party that the rundown names
+        // prepares it.
+        let prepared = unsafe { core.close.prepare(Arguments::none()) };
+        // SAFETY: no call runs and none begins any more [wsk 10.1, 10.3]; this is the only close.
+        let status = unsafe { calls::close_socket(core.socket(), &prepared) };
+        // SAFETY: prepared above; `core` keeps the slot.
+        unsafe { core.close.returned(status) }
+    }
+}
+
+impl Core {
+    /// The WSK socket. Used inside a [`Call`], or by the close.
+    fn socket(&self) -> *mut WSK_SOCKET {
+        self.socket.load(Ordering::Acquire)
+    }
+
+    /// How many slots have been allocated for requests of this socket.
+    pub(crate) fn slots(&self) -> u32 {
+        self.slots.load(Ordering::Relaxed)
+    }
+
+    /// No later receive may go on with the stream as if nothing were missing.
+    pub(crate) fn give_up_receiving(&self) {
+        self.receiving_given_up.store(true, Ordering::Release);
+    }
+
+    /// Whether a receive was dropped in flight.
+    pub(crate) fn is_receiving_given_up(&self) -> bool {
+        self.receiving_given_up.load(Ordering::Acquire)
+    }
+
+    /// Whether `slot` is the one that closes this socket.
+    pub(crate) fn is_close_slot(&self, slot: &Slot) -> bool {
+        core::ptr::eq(&raw const self.close, slot)
+    }
+
+    /// An idle slot, used before or new.
+    fn check_out(&self) -> Result<NonNull<Slot>> {
+        if let Some(slot) = self.pop_spare() {
+            return Ok(slot);
+        }
+        let slot = Slot::allocate()?;
+        self.slots.fetch_add(1, Ordering::Relaxed);
+        Ok(slot)
+    }
+
+    fn pop_spare(&self) -> Option<NonNull<Slot>> {
+        self.spare.with(|first| {
+            let slot = (*first)?;
+            // SAFETY: a spare slot is alive, and reached by nobody but through this list, which is
+            // locked.
+            let next = unsafe { slot.as_ref() }.next.get();
+            // SAFETY: as above.
+            *first = unsafe { *next };
+            Some(slot)
+        })
+    }
+
+    /// Takes a slot back; the close slot stays where it is.
+    ///
+    /// # Safety
+    ///
+    /// `slot` is idle, came from [`check_out`](Self::check_out) of this core or is its close slot,
+    /// and is the caller's alone.
+    pub(crate) unsafe fn put_back(&self, slot: NonNull<Slot>) {
+        // SAFETY: the caller's alone, and alive.
+        let shared = unsafe { slot.as_ref() };
+        if self.is_close_slot(shared) {
+            return;
+        }
+        self.spare.with(|first| {
+            // SAFETY: idle, and the caller's alone.
+            unsafe { *shared.next.get() = *first };
+            *first = Some(slot);
+        });
+    }
+}
+
+impl Drop for Core {
+    fn drop(&mut self) {
+        while let Some(slot) = self.pop_spare() {
+            // SAFETY: from `Slot::allocate`, idle, and out of the list.
+            unsafe { pool::free(slot) };
+        }
+    }
+}
+
+impl Deref for CoreRef {
+    type Target = Core;
+
+    fn deref(&self) -> &Core {
+        &self.0
+    }
+}
+
+/// Keeps the provider, and with it the registration and the driver's image, until it is dropped.
+///
+/// # Invariants
+///
+/// Counted in the core's `outstanding`. The reference is there until `drop`.
+#[derive(Debug)]
+pub(crate) struct Outstanding(Option<CoreRef>);
+
+impl Outstanding {
+    /// The core of a socket that is yet to be made.
+    pub(crate) fn create(provider: Provider) -> Result<Self> {
+        let core = CoreRef(PoolArc::new(Core {
+            outstanding: AtomicUsize::new(1),
+            provider: UnsafeCell::new(Some(provider)),
+            socket: AtomicPtr::new(null_mut()),
+            calls: Rundown::new(),
+            // SAFETY: settled below.
+            close: unsafe { Slot::unsettled() },
+            orphan: UnsafeCell::new(MaybeUninit::uninit()),
+            spare: SpinLock::new(None),
+            slots: AtomicU32::new(0),
+            receiving_given_up: AtomicBool::new(false),
+        })?);
+        // SAFETY: in place for good, nonpaged, and not shared yet.
+        unsafe { core.close.settle() };
+        Ok(Self(Some(core)))
+    }
+
+    /// One more for the same core.
+    pub(crate) fn another(&self) -> Self {
+        self.core().outstanding.fetch_add(1, Ordering::Relaxed);
+        Self(self.0.clone())
+    }
+
+    pub(crate) fn core(&self) -> &CoreRef {
+        self.0.as_ref().expect("there until dropped")
+    }
+
+    /// The provider that the socket was, or is to be, made by.
+    pub(crate) fn provider(&self) -> &Provider {
+        // SAFETY: written at birth and taken by the last `Outstanding` only, which this one is not
+        // while it is borrowed.
+        let provider = unsafe { &*self.core().provider.get() };
+        provider
+            .as_ref()
+            .expect("there while anything is outstanding")
+    }
+
+    /// Starts a request whose call needs no socket, or an entered one.
+    ///
+    /// On failure nothing was called, and the payload comes back.
+    ///
+    /// # Safety
+    ///
+    /// `call` makes one WSK call with the IRP of what it is given, on a socket that may be called
+    /// now, and returns what it returned. What the arguments point to belongs to the payload.
+    pub(crate) unsafe fn start(
+        &self,
+        name: &'static str,
+        payload: Payload,
+        arguments: Arguments,
+        call: impl FnOnce(&Prepared) -> NTSTATUS,
+    ) -> core::result::Result<Handle, Refusal> {
+        let slot = match self.core().check_out() {
+            Ok(slot) => slot,
+            Err(error) => {
+                return Err(Refusal {
+                    error: Error::new(name, error.status()),
+                    payload,
+                });
+            }
+        };
+        // SAFETY: allocated, and freed by its core only, which the slot itself keeps from `begin`
+        // on.
+        let shared = unsafe { slot.as_ref() };
+        // SAFETY: idle, and ours alone as it was checked out.
+        unsafe { shared.begin(self.another(), payload, Counted::operation()) };
+        // SAFETY: just begun.
+        let prepared = unsafe { shared.prepare(arguments) };
+        let status = call(&prepared);
+        // SAFETY: prepared and called; the handle side, made below, still holds the slot.
+        unsafe { shared.returned(status) };
+        // SAFETY: begun above, once.
+        Ok(unsafe { Handle::new(slot) })
+    }
+
+    /// The socket has been made: gives the handle of its close, which was begun but not called.
+    ///
+    /// # Safety
+    ///
+    /// `socket` is what WSK made for this core; called once.
+    pub(crate) unsafe fn adopt(self, socket: *mut WSK_SOCKET) -> (CoreRef, Handle) {
+        let core = self.core().clone();
+        core.socket.store(socket, Ordering::Release);
+        // SAFETY: the close slot is idle until here, and nobody else can reach it.
+        unsafe { core.close.begin(self, Payload::Nothing, Counted::socket()) };
+        // SAFETY: just begun, once.
+        let close = unsafe { Handle::new(NonNull::from(&core.close)) };
+        (core, close)
+    }
+
+    /// The socket has been made, but nobody wants it: closes it soon, though not from here.
+    ///
+    /// # Safety
+    ///
+    /// As [`adopt`](Self::adopt).
+    pub(crate) unsafe fn close_orphan(self, socket: *mut WSK_SOCKET) {
+        // SAFETY: the caller's promise is the same.
+        let (core, close) = unsafe { self.adopt(socket) };
+        drop(close);
+        let dpc = core.orphan.get().cast();
+        // The DPC has the reference, until `close_orphan` below takes it.
+        let context = core.0.into_raw().cast();
+        // SAFETY: room for a DPC in nonpaged memory that the reference keeps; a core adopts, and
+        // queues, once.
+        unsafe { KeInitializeDpc(dpc, Some(close_orphan), context) };
+        // SAFETY: just initialised.
+        unsafe { KeInsertQueueDpc(dpc, null_mut(), null_mut()) };
+    }
+}
+
+impl Drop for Outstanding {
+    fn drop(&mut self) {
+        let Some(core) = self.0.take() else { return };
+        // ORDERING: AcqRel: everything done under any of them happens before the provider is let
+        // go.
+        let last = core.outstanding.fetch_sub(1, Ordering::AcqRel) == 1;
+        let provider = last.then(|| {
+            // SAFETY: the last one: nobody else reads it any more.
+            unsafe { (*core.provider.get()).take() }
+        });
+        // The provider goes last: after it, deregistration and unloading may proceed.
+        drop(core);
+        drop(provider);
+    }
+}
+
+/// The DPC of a socket that nobody wants. DISPATCH_LEVEL, not inside a completion routine.
+unsafe extern "C" fn close_orphan(_dpc: *mut KDPC, context: PVOID, _: PVOID, _: PVOID) {
+    // SAFETY: the context that the DPC was initialised with, once.
+    let core = CoreRef(unsafe { PoolArc::from_raw(context.cast()) });
+    core.begin_close();
+}
+
+/// A call that runs on an open socket. The last one out closes, if that is due.
+pub(crate) struct Call<'core> {
+    core: &'core CoreRef,
+    name: &'static str,
+}
+
+impl Call<'_> {
+    /// The WSK socket, which is not closed while `self` lives.
+    pub(crate) fn socket(&self) -> *mut WSK_SOCKET {
+        self.core.socket()
+    }
+
+    /// The C name of the function.
+    pub(crate) fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// An `Outstanding` of the open socket.
+    pub(crate) fn outstanding(&self) -> Outstanding {
+        // The socket's own is there until it is closed, which it is not while a call runs.
+        self.core.outstanding.fetch_add(1, Ordering::Relaxed);
+        Outstanding(Some(self.core.clone()))
+    }
+}
+
+impl Drop for Call<'_> {
+    fn drop(&mut self) {
+        if self.core.calls.release() {
+            self.core.submit_close();
+        }
+    }
+}

@@ -1,0 +1,222 @@
+//! The handshake of one request between the side that started it (the handle) and the side that
+//! completes it (the IRP): one atomic word, the result, and who waits for it.
+//!
+//! The provider owns an IRP until it completes it: before, while or after the call returns [wsk
+//! 3.5], on any thread. So nothing but this word decides who may touch what, and exactly one side
+//! is told that it was the last. Pure: only `core`, so that loom can explore every order
+//! (tests/loom.rs). It knows no IRP, no event, no waker.
+//!
+//! ```text
+//!            begin (1)                   complete (2)
+//!  Idle ----------------> InFlight ---------------------> Completed
+//!   ^                      |   |  ^                        |      |
+//!   |       request_cancel |   |  | (cancel is only        |      | release_irp (4), release_handle (5):
+//!   |                  (3) |   |  |  a request)            |      | the second of the two is the last
+//!   |                      v   |  |                        |      v
+//!   |              CancelRequested ------ complete (2) ----+    reset (6)
+//!   |                      |   |                                  |
+//!   |    abandon = (5) before (2)                                 |
+//!   |                      v                                      |
+//!   |                  Abandoned ---- complete (2), release_irp (4): last
+//!   +-------------------------------------------------------------+
+//! ```
+//!
+//! | bit       | set by            | cleared by       | while set                                               |
+//! |-----------|-------------------|------------------|---------------------------------------------------------|
+//! | HANDLE    | `begin`           | `release_handle` | the caller's handle may touch the slot                  |
+//! | IRP       | `begin`           | `release_irp`    | provider or completion routine may touch the slot       |
+//! | COMPLETED | `complete`        | `reset`          | the result is there, and belongs to the handle          |
+//! | WAITER    | `poll`            | both of handle's | the waiter cell belongs to `complete`; clear and not    |
+//! |           |                   |                  | COMPLETED: it belongs to the handle                     |
+//! | CANCEL    | `request_cancel`  | `reset`          | the IRP has been asked to end early                     |
+//!
+//! There is no state "submitting": what the WSK call returns decides nothing, so the time before it
+//! returns is like any other time in flight.
+
+// UNSAFETY: the two cells are shared between threads under the protocol of the word above.
+#![expect(unsafe_code, reason = "lock-free cells")]
+
+use core::task::Poll;
+
+use crate::sync::primitive::{AtomicU32, Ordering, UnsafeCell};
+
+const HANDLE: u32 = 1;
+const IRP: u32 = 1 << 1;
+const COMPLETED: u32 = 1 << 2;
+const WAITER: u32 = 1 << 3;
+const CANCEL: u32 = 1 << 4;
+
+/// The word and the two cells it guards. `R` is the result, `W` what is to be woken.
+#[derive(Debug)]
+pub(crate) struct Handshake<R, W> {
+    word: AtomicU32,
+    result: UnsafeCell<Option<R>>,
+    waiter: UnsafeCell<Option<W>>,
+}
+
+// SAFETY: `result` is written by the IRP side before COMPLETED and read by the handle side after
+// it; `waiter` belongs to one side at a time as the WAITER and COMPLETED bits say. Both values move
+// between threads, hence `Send`; no reference to either is shared.
+unsafe impl<R: Send, W: Send> Sync for Handshake<R, W> {}
+
+impl<R, W> Handshake<R, W> {
+    /// Idle: nobody holds it.
+    pub(crate) fn new() -> Self {
+        Self {
+            word: AtomicU32::new(0),
+            result: UnsafeCell::new(None),
+            waiter: UnsafeCell::new(None),
+        }
+    }
+
+    /// (1) Both sides hold it from now on. The caller owns the idle handshake alone.
+    pub(crate) fn begin(&self) {
+        debug_assert_eq!(self.word.load(Ordering::Relaxed), 0, "begun twice");
+        // ORDERING: whatever hands the IRP to the provider publishes this; Release for readers of
+        // the word itself.
+        self.word.store(HANDLE | IRP, Ordering::Release);
+    }
+
+    /// (2) Records the result and publishes it. Gives back the waiter, if one is to be woken.
+    ///
+    /// The handle side may take the result at once, but the slot stays until
+    /// [`release_irp`](Self::release_irp).
+    ///
+    /// # Safety
+    ///
+    /// Called by the IRP side, once for each `begin`.
+    pub(crate) unsafe fn complete(&self, result: R) -> Option<W> {
+        self.result.with_mut(|cell| {
+            // SAFETY: COMPLETED is not set, so the handle side does not touch the result; the IRP
+            // side is this one call.
+            unsafe { *cell = Some(result) }
+        });
+        // ORDERING: Release publishes the result (read in `take_result`), Acquire sees the waiter
+        // stored in `poll`.
+        let before = self.word.fetch_or(COMPLETED, Ordering::AcqRel);
+        debug_assert_eq!(
+            before & (IRP | COMPLETED),
+            IRP,
+            "completed twice or never begun"
+        );
+        if before & WAITER == 0 {
+            return None;
+        }
+        // SAFETY: WAITER was set when COMPLETED appeared: from then on `poll` and `abandon` leave
+        // the cell to us.
+        self.waiter.with_mut(|cell| unsafe { (*cell).take() })
+    }
+
+    /// (4) The IRP side is done with the slot. `true`: it was the last, the slot and an unclaimed
+    /// result are its own.
+    #[must_use]
+    pub(crate) fn release_irp(&self) -> bool {
+        // ORDERING: AcqRel orders all of the other side's accesses before the last one's reuse.
+        let before = self.word.fetch_and(!IRP, Ordering::AcqRel);
+        debug_assert_eq!(
+            before & (IRP | COMPLETED),
+            IRP | COMPLETED,
+            "released before completion"
+        );
+        before & HANDLE == 0
+    }
+
+    /// Ready if completed; otherwise stores what `update` puts into the cell, to be given back by
+    /// `complete`.
+    ///
+    /// Handle side. `update` sees what an earlier poll left there, so that it may keep it.
+    pub(crate) fn poll(&self, update: impl FnOnce(&mut Option<W>)) -> Poll<()> {
+        if self.withdraw_waiter().is_ready() {
+            return Poll::Ready(());
+        }
+        self.waiter.with_mut(|cell| {
+            // SAFETY: WAITER is clear, and COMPLETED was when it was cleared: `complete` will not
+            // look into the cell before it sees WAITER, and the handle side is this thread alone
+            // (callers hold the handle exclusively).
+            update(unsafe { &mut *cell });
+        });
+        // ORDERING: Release publishes the waiter to `complete`; Acquire sees the result if that
+        // came first.
+        let before = self.word.fetch_or(WAITER, Ordering::AcqRel);
+        if before & COMPLETED == 0 {
+            return Poll::Pending;
+        }
+        // Completed without having seen the waiter: nobody will wake or take it but us.
+        self.word.fetch_and(!WAITER, Ordering::Relaxed);
+        self.drop_waiter();
+        Poll::Ready(())
+    }
+
+    /// Whether the result is there. Handle side, or for diagnosis.
+    pub(crate) fn is_completed(&self) -> bool {
+        self.word.load(Ordering::Acquire) & COMPLETED != 0
+    }
+
+    /// Takes the result.
+    ///
+    /// # Safety
+    ///
+    /// The caller is the handle side and has seen completion; or it was told to be the last.
+    pub(crate) unsafe fn take_result(&self) -> Option<R> {
+        // SAFETY: after COMPLETED the IRP side no longer touches the result, and the caller is the
+        // only other side.
+        self.result.with_mut(|cell| unsafe { (*cell).take() })
+    }
+
+    /// (3) `true`: the caller is to cancel the IRP. Later calls, and calls after completion, give
+    /// `false`.
+    ///
+    /// Handle side: while it holds the slot the IRP cannot be reused, so cancelling late is
+    /// harmless.
+    #[must_use]
+    pub(crate) fn request_cancel(&self) -> bool {
+        let before = self.word.fetch_or(CANCEL, Ordering::AcqRel);
+        before & (COMPLETED | CANCEL) == 0
+    }
+
+    /// (5) The handle side is done. `true`: it was the last, the slot and an untaken result are its
+    /// own.
+    #[must_use]
+    pub(crate) fn release_handle(&self) -> bool {
+        if self.withdraw_waiter().is_pending() {
+            self.drop_waiter();
+        }
+        // ORDERING: as in `release_irp`.
+        let before = self.word.fetch_and(!HANDLE, Ordering::AcqRel);
+        debug_assert_ne!(before & HANDLE, 0, "released twice");
+        before & IRP == 0
+    }
+
+    /// (6) Back to idle.
+    ///
+    /// # Safety
+    ///
+    /// The caller was told to be the last.
+    pub(crate) unsafe fn reset(&self) {
+        debug_assert_eq!(
+            self.word.load(Ordering::Relaxed) & (HANDLE | IRP),
+            0,
+            "still held"
+        );
+        self.word.store(0, Ordering::Relaxed);
+    }
+
+    /// Clears WAITER. Pending: the waiter cell is the handle side's; ready: completed, the cell is
+    /// not.
+    fn withdraw_waiter(&self) -> Poll<()> {
+        // ORDERING: Acquire sees the result when COMPLETED is seen.
+        let before = self.word.fetch_and(!WAITER, Ordering::AcqRel);
+        if before & COMPLETED == 0 {
+            Poll::Pending
+        } else {
+            Poll::Ready(())
+        }
+    }
+
+    /// Empties the waiter cell; the handle side owns it.
+    fn drop_waiter(&self) {
+        // SAFETY: callers have seen that WAITER was clear when `complete` looked, or has not looked
+        // yet and will not find WAITER set: the cell is the handle side's alone.
+        drop(self.waiter.with_mut(|cell| unsafe { (*cell).take() }));
+    }
+}

@@ -1,0 +1,15 @@
+//! Operations: the life of one request from the call to its result.
+//!
+//! ```text
+//! socket -> calls -> Core::start -> Slot::prepare -> WSK ... completion routine -> Handshake -> Operation -> caller
+//! ```
+//!
+//! `handshake` decides who may touch what; `slot` is the one nonpaged allocation that a request is;
+//! `core` is what all requests of a socket share; `calls` makes each WSK call; `operation` is what
+//! the caller holds. Nothing above this folder sees an IRP.
+
+pub(crate) mod calls;
+pub(crate) mod core;
+pub(crate) mod handshake;
+pub(crate) mod operation;
+pub(crate) mod slot;

@@ -1,0 +1,211 @@
+//! Listening sockets that accept by call.
+//!
+//! Two `WskAccept` requests at once have hung Windows, so a listener has at most one in flight:
+//! accepting takes the listener exclusively, and the request stays with the listener when the
+//! caller loses interest. A dropped or timed-out accept therefore loses no connection: the next
+//! accept gets it.
+
+use core::{
+    future::Future,
+    net::SocketAddr,
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use super::{
+    handle::{Closer, Socket},
+    request::{AcceptConnection, Accepted, Bind, Close, LocalAddress, Open},
+};
+use crate::{
+    addr::AddressFamily,
+    irql::Passive,
+    op::{calls, operation::Operation},
+    registration::Provider,
+    status::{Error, Result, Status},
+};
+
+/// A TCP socket that accepts connections.
+///
+/// Dropping it closes it, without waiting for that; connections that it has accepted live on.
+///
+/// ```no_run
+/// use core::net::SocketAddr;
+/// use wsk::{AddressFamily, ListenSocket, Provider};
+///
+/// async fn serve(provider: &Provider, address: SocketAddr) -> wsk::Result<()> {
+///     let mut listener = ListenSocket::open(provider, AddressFamily::of(&address)).await?;
+///     listener.bind(address).await?;
+///     loop {
+///         let accepted = listener.accept().await?;
+///         // ... spawn a task that talks to `accepted.socket` ...
+/// #       drop(accepted);
+///     }
+/// }
+/// ```
+///
+/// [Listening sockets](https://learn.microsoft.com/windows-hardware/drivers/network/winsock-kernel-socket-categories)
+#[derive(Debug)]
+pub struct ListenSocket {
+    socket: Socket,
+    /// The one `WskAccept` in flight, or completed and not fetched.
+    accepting: Option<Operation<AcceptConnection>>,
+}
+
+impl ListenSocket {
+    pub(super) fn new(socket: Socket) -> Self {
+        Self {
+            socket,
+            accepting: None,
+        }
+    }
+
+    /// Opens a listening TCP socket.
+    ///
+    /// IRQL: <= DISPATCH_LEVEL.
+    ///
+    /// # Errors
+    ///
+    /// [`OutOfMemory`](crate::ErrorKind::OutOfMemory);
+    /// [`NotSupported`](crate::ErrorKind::NotSupported) for a family that is not installed; or what
+    /// `WskSocket` says.
+    ///
+    /// [PFN_WSK_SOCKET](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_socket)
+    #[doc(alias = "WskSocket")]
+    pub fn open(provider: &Provider, family: AddressFamily) -> Operation<Open<Self>> {
+        Operation::new(calls::open::<calls::Listen>(provider, family))
+    }
+
+    /// Binds it to a local address, of the family it was opened for. It listens from then on [wsk
+    /// 4.8]. Port 0 lets the transport choose: see [`local_address`](Self::local_address).
+    ///
+    /// IRQL: <= DISPATCH_LEVEL.
+    ///
+    /// # Errors
+    ///
+    /// [`AddressInUse`](crate::ErrorKind::AddressInUse),
+    /// [`AccessDenied`](crate::ErrorKind::AccessDenied) if another socket has the address
+    /// exclusively, or what `WskBind` says.
+    ///
+    /// [PFN_WSK_BIND](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_bind)
+    #[doc(alias = "WskBind")]
+    pub fn bind(&self, address: SocketAddr) -> Operation<Bind> {
+        Operation::new(calls::bind(self.socket.core(), address))
+    }
+
+    /// The address it is bound to.
+    ///
+    /// IRQL: <= DISPATCH_LEVEL.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidState`](crate::ErrorKind::InvalidState) if it is not bound [wsk 9.8].
+    ///
+    /// [PFN_WSK_GET_LOCAL_ADDRESS](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_get_local_address)
+    #[doc(alias = "WskGetLocalAddress")]
+    pub fn local_address(&self) -> Operation<LocalAddress> {
+        Operation::new(calls::listener_address(self.socket.core()))
+    }
+
+    /// Accepts the next connection.
+    ///
+    /// Dropping the future, or a time-out, leaves the request with the listener: the next `accept`
+    /// goes on with it.
+    ///
+    /// IRQL: <= DISPATCH_LEVEL to call and to poll.
+    ///
+    /// # Errors
+    ///
+    /// [`Cancelled`](crate::ErrorKind::Cancelled) or [`Closed`](crate::ErrorKind::Closed) when the
+    /// listener is closed elsewhere; [`OutOfMemory`](crate::ErrorKind::OutOfMemory); or what
+    /// `WskAccept` says.
+    ///
+    /// [PFN_WSK_ACCEPT](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_accept)
+    #[doc(alias = "WskAccept")]
+    pub fn accept(&mut self) -> Accept<'_> {
+        Accept { listener: self }
+    }
+
+    /// What closes it from elsewhere.
+    #[must_use]
+    pub fn closer(&self) -> Closer {
+        self.socket.closer()
+    }
+
+    /// Closes it, and gives what completes when it is closed. Drops a connection that was accepted
+    /// but not fetched.
+    ///
+    /// IRQL: <= DISPATCH_LEVEL.
+    #[doc(alias = "WskCloseSocket")]
+    pub fn close(self) -> Operation<Close> {
+        self.socket.close()
+    }
+
+    fn start_accepting(&self) -> Operation<AcceptConnection> {
+        Operation::new(calls::accept(self.socket.core()))
+    }
+
+    /// The request that accepts, started if there is none.
+    fn accepting(&mut self) -> &mut Operation<AcceptConnection> {
+        let pending = self
+            .accepting
+            .take()
+            .unwrap_or_else(|| self.start_accepting());
+        self.accepting.insert(pending)
+    }
+}
+
+/// The next connection of a listener: to be awaited or waited for.
+#[derive(Debug)]
+#[must_use = "nothing is accepted for a future that is not polled or waited for"]
+pub struct Accept<'listener> {
+    listener: &'listener mut ListenSocket,
+}
+
+impl Accept<'_> {
+    /// Waits for the next connection without limit.
+    ///
+    /// IRQL: PASSIVE_LEVEL.
+    ///
+    /// # Errors
+    ///
+    /// As [`ListenSocket::accept`].
+    pub fn wait(self, passive: Passive) -> Result<Accepted> {
+        let Self { listener } = self;
+        let pending = listener.accepting.take();
+        pending
+            .unwrap_or_else(|| listener.start_accepting())
+            .wait(passive)
+    }
+
+    /// Waits for the next connection, not longer than `timeout`. Nothing is cancelled by a
+    /// time-out: the request stays with the listener.
+    ///
+    /// IRQL: PASSIVE_LEVEL.
+    ///
+    /// # Errors
+    ///
+    /// [`TimedOut`](crate::ErrorKind::TimedOut), or as [`ListenSocket::accept`].
+    pub fn wait_timeout(self, timeout: Duration, passive: Passive) -> Result<Accepted> {
+        let accepted = self.listener.accepting().wait_for(timeout, passive);
+        match accepted {
+            Some(result) => {
+                self.listener.accepting = None;
+                result
+            }
+            None => Err(Error::new("WskAccept", Status::IO_TIMEOUT)),
+        }
+    }
+}
+
+impl Future for Accept<'_> {
+    type Output = Result<Accepted>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let result = Pin::new(self.listener.accepting()).poll(context);
+        if result.is_ready() {
+            self.listener.accepting = None;
+        }
+        result
+    }
+}

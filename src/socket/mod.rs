@@ -1,0 +1,9 @@
+//! Sockets, a type for each category: each has exactly the calls of its dispatch table.
+//!
+//! `handle` is what they have in common; `request` names the kinds of request that their operations
+//! are; then one file for each category.
+
+pub(crate) mod connection;
+pub(crate) mod handle;
+pub(crate) mod listen;
+pub(crate) mod request;
