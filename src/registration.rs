@@ -34,6 +34,7 @@ use wsk_sys::{
 use crate::{
     irql::Passive,
     mem::pool,
+    op::list::SocketList,
     status::{Error, Result, Status, check},
     sync::{
         event::Event,
@@ -100,6 +101,8 @@ struct Inner {
     wsk: UnsafeCell<WSK_REGISTRATION>,
     dispatch: WSK_CLIENT_DISPATCH,
     event: Option<ClientEvent>,
+    /// The sockets that are open.
+    sockets: SocketList,
     /// One reference for each [`Provider`].
     providers: Rundown,
     /// Set when the last provider has gone after `providers` was closed.
@@ -158,6 +161,7 @@ impl Registration {
                 WskClientEvent: event.is_some().then_some(client_event),
             },
             event,
+            sockets: SocketList::new(),
             providers: Rundown::new(),
             // SAFETY: settled below.
             drained: unsafe { Event::unsettled() },
@@ -288,6 +292,16 @@ impl Registration {
         inner.deregistered.set();
     }
 
+    /// Closes every socket of this registration: those that are open, and from now on each one that
+    /// is opened or accepted. Does not wait: [`deregister`](Self::deregister) does. Meant for
+    /// unloading, where tasks that use the sockets then come to their end with
+    /// [`Cancelled`](crate::ErrorKind::Cancelled) and [`Closed`](crate::ErrorKind::Closed).
+    ///
+    /// IRQL: <= DISPATCH_LEVEL.
+    pub fn close_sockets(&self) {
+        self.shared().sockets.close_all();
+    }
+
     fn shared(&self) -> &Inner {
         // SAFETY: allocated in `new`, freed in `drop` only.
         unsafe { self.inner.as_ref() }
@@ -333,6 +347,12 @@ impl Provider {
     /// What WSK gave at capture: valid while `self` lives [wsk 2.8].
     pub(crate) fn npi(&self) -> &WSK_PROVIDER_NPI {
         &self.npi
+    }
+
+    /// The open sockets of the registration.
+    pub(crate) fn sockets(&self) -> &SocketList {
+        // SAFETY: `self` is counted, so the registration is not freed.
+        &unsafe { self.inner.as_ref() }.sockets
     }
 }
 

@@ -36,6 +36,7 @@ use wsk_sys::{
 
 use super::{
     calls,
+    list::Place,
     slot::{Arguments, Handle, Payload, Prepared, Refusal, Slot},
 };
 use crate::{
@@ -64,6 +65,7 @@ pub(crate) struct Core {
     slots: AtomicU32,
     /// A receive was dropped in flight: what it may have taken from the stream is lost.
     receiving_given_up: AtomicBool,
+    place: Place,
 }
 
 // SAFETY: `provider` is written at birth and by the last `Outstanding`, and read under one;
@@ -89,6 +91,17 @@ impl CoreRef {
         }
     }
 
+    /// Enters the socket, just made, among those that are open; closes it if all of them are being
+    /// closed.
+    pub(crate) fn list(&self) {
+        let Ok(call) = self.enter("WskSocket") else {
+            return;
+        };
+        if !call.outstanding().provider().sockets().insert(self) {
+            self.begin_close();
+        }
+    }
+
     /// Lets no new call in and closes as soon as none runs. Only the first time does anything. IRQL
     /// <= DISPATCH_LEVEL.
     pub(crate) fn begin_close(&self) {
@@ -101,6 +114,8 @@ impl CoreRef {
     fn submit_close(&self) {
         // An inline completion may drop the reference that the caller goes by.
         let core = self.clone();
+        // SAFETY: the close slot, begun and not called, keeps an `Outstanding`.
+        unsafe { core.provider() }.sockets().remove(&core);
         // SAFETY: `adopt` has begun the close slot, and only the one party that the rundown names
         // prepares it.
         let prepared = unsafe { core.close.prepare(Arguments::none()) };
@@ -112,6 +127,25 @@ impl CoreRef {
 }
 
 impl Core {
+    /// The provider that the socket was, or is to be, made by.
+    ///
+    /// # Safety
+    ///
+    /// An `Outstanding` of this core exists while the reference is used.
+    unsafe fn provider(&self) -> &Provider {
+        // SAFETY: written at birth and taken by the last `Outstanding` only, which is not yet (the
+        // caller's promise).
+        let provider = unsafe { &*self.provider.get() };
+        provider
+            .as_ref()
+            .expect("there while anything is outstanding")
+    }
+
+    /// Its place among the open sockets of its registration.
+    pub(super) fn place(&self) -> &Place {
+        &self.place
+    }
+
     /// The WSK socket. Used inside a [`Call`], or by the close.
     fn socket(&self) -> *mut WSK_SOCKET {
         self.socket.load(Ordering::Acquire)
@@ -218,6 +252,7 @@ impl Outstanding {
             spare: SpinLock::new(None),
             slots: AtomicU32::new(0),
             receiving_given_up: AtomicBool::new(false),
+            place: Place::outside(),
         })?);
         // SAFETY: in place for good, nonpaged, and not shared yet.
         unsafe { core.close.settle() };
@@ -236,12 +271,8 @@ impl Outstanding {
 
     /// The provider that the socket was, or is to be, made by.
     pub(crate) fn provider(&self) -> &Provider {
-        // SAFETY: written at birth and taken by the last `Outstanding` only, which this one is not
-        // while it is borrowed.
-        let provider = unsafe { &*self.core().provider.get() };
-        provider
-            .as_ref()
-            .expect("there while anything is outstanding")
+        // SAFETY: `self` is an `Outstanding`.
+        unsafe { self.core().provider() }
     }
 
     /// Starts a request whose call needs no socket, or an entered one.

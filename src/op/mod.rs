@@ -5,11 +5,13 @@
 //! ```
 //!
 //! `handshake` decides who may touch what; `slot` is the one nonpaged allocation that a request is;
-//! `core` is what all requests of a socket share; `calls` makes each WSK call; `operation` is what
-//! the caller holds. Nothing above this folder sees an IRP.
+//! `core` is what all requests of a socket share; `list` is the open sockets of a registration;
+//! `calls` makes each WSK call; `operation` is what the caller holds. Nothing above this folder
+//! sees an IRP.
 
 pub(crate) mod calls;
 pub(crate) mod core;
 pub(crate) mod handshake;
+pub(crate) mod list;
 pub(crate) mod operation;
 pub(crate) mod slot;

@@ -22,6 +22,7 @@ impl Socket {
     /// The socket that a successful request made.
     pub(crate) fn made(finished: Finished) -> Option<Self> {
         let (core, close) = finished.into_socket()?;
+        core.list();
         Some(Self {
             open: Opened(core),
             close,

@@ -1,0 +1,68 @@
+//! What the I/O manager calls: `DriverEntry` and `DriverUnload`.
+
+// UNSAFETY: the I/O manager calls in, and keeps what DriverEntry hands over for DriverUnload.
+#![expect(unsafe_code, reason = "entry points of the I/O manager")]
+
+use alloc::boxed::Box;
+use core::{
+    ptr::null_mut,
+    sync::atomic::{AtomicPtr, Ordering},
+};
+
+use wdk::println;
+use wdk_sys::{NTSTATUS, PCUNICODE_STRING, PDRIVER_OBJECT, STATUS_SUCCESS};
+use wsk::{Error, Passive, Result, Status};
+
+use crate::{driver::Echo, parameters::Parameters};
+
+/// The running server, between `DriverEntry` and `DriverUnload`.
+static ECHO: AtomicPtr<Echo> = AtomicPtr::new(null_mut());
+
+/// Starts the server.
+///
+/// # Safety
+///
+/// Called by the I/O manager, with its driver object and the path of the service's registry key.
+#[unsafe(export_name = "DriverEntry")]
+pub unsafe extern "system" fn driver_entry(
+    driver: PDRIVER_OBJECT,
+    registry_path: PCUNICODE_STRING,
+) -> NTSTATUS {
+    // SAFETY: the I/O manager's own path, valid during the call.
+    let parameters = unsafe { Parameters::read(registry_path) };
+    match parameters.and_then(start) {
+        Ok(()) => {
+            // SAFETY: the I/O manager's object, not used by anybody else during `DriverEntry`.
+            unsafe { (*driver).DriverUnload = Some(driver_unload) };
+            STATUS_SUCCESS
+        }
+        Err(error) => {
+            println!("wsk_echo: start failed: {error}");
+            error.status().as_raw()
+        }
+    }
+}
+
+/// Stops the server. When it returns, nothing of this image runs any more.
+///
+/// # Safety
+///
+/// Called by the I/O manager, once, after a successful `DriverEntry`.
+unsafe extern "C" fn driver_unload(_driver: PDRIVER_OBJECT) {
+    let echo = ECHO.swap(null_mut(), Ordering::AcqRel);
+    // SAFETY: from `Box::into_raw` in `start`, and taken out once.
+    let echo = unsafe { Box::from_raw(echo) };
+    if let Some(passive) = Passive::new() {
+        echo.stop(passive);
+    }
+}
+
+fn start(parameters: Parameters) -> Result<()> {
+    let passive = Passive::new().ok_or(Error::new("DriverEntry", Status::UNSUCCESSFUL))?;
+    if !ECHO.load(Ordering::Acquire).is_null() {
+        return Err(Error::new("DriverEntry", Status::ADDRESS_ALREADY_EXISTS));
+    }
+    let echo = Box::new(Echo::start(parameters, passive)?);
+    ECHO.store(Box::into_raw(echo), Ordering::Release);
+    Ok(())
+}
