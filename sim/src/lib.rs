@@ -1,1 +1,56 @@
-//! placeholder
+//! The kernel side of a driver, in an ordinary process: ntoskrnl's exports, Winsock Kernel, a
+//! network, and a verifier.
+//!
+//! A driver links with this crate instead of with the import libraries of Windows, and runs in a
+//! test:
+//!
+//! ```no_run
+//! wsk_sim::seeds(100, |sim| {
+//!     let driver = sim.load("my_driver", my_driver::driver_entry).expect("it loads");
+//!     let client = sim.connect("127.0.0.1:7".parse().unwrap()).expect("it listens");
+//!     client.write_all(b"hello").expect("connected");
+//!     assert_eq!(client.read_exact(5).expect("echoed"), b"hello");
+//!     driver.unload(sim);
+//! });
+//! # mod my_driver {
+//! #     use wdk_sys::{NTSTATUS, PCUNICODE_STRING, PDRIVER_OBJECT};
+//! #     pub unsafe extern "system" fn driver_entry(_: PDRIVER_OBJECT, _: PCUNICODE_STRING) -> NTSTATUS { 0 }
+//! # }
+//! ```
+//!
+//! Each seed is one schedule: who runs when, which request completes inline and which pends, at
+//! which IRQL, how data is cut into pieces. A seed replays exactly. What Windows would punish by a
+//! crash, a hang or a leak ends the test with a report.
+//!
+//! It is written from the published rules of the kernel and of WSK (docs/CONTRACT.md has their
+//! numbers), and knows no driver and no library above them. The modules, in the order in which they
+//! build on each other:
+//!
+//! - `rng`, `current`, `faults`: seeded choices; the running thread; failures to inject
+//! - `verifier`: rules, reports, where things were created
+//! - `sched`: threads, deliveries, virtual time
+//! - `kernel`: the exports of ntoskrnl
+//! - `net`: the network between drivers and peers
+//! - `wsk`: registration, provider, sockets
+//! - `sim`, `runner`, `leaks`: one simulation; many; what must be gone at the end
+
+mod current;
+mod faults;
+mod kernel;
+mod leaks;
+mod net;
+mod rng;
+mod runner;
+mod sched;
+mod sim;
+mod verifier;
+mod wsk;
+
+pub use faults::Fault;
+pub use kernel::device::DeviceHandle;
+pub use kernel::driver::{Driver, DriverEntry};
+pub use kernel::registry::RegistryValue;
+pub use net::{Listener, Peer};
+pub use runner::{Builder, builder, every_fault, run, seeds};
+pub use sim::{Sim, Task};
+pub use verifier::{Report, Rule};

@@ -107,7 +107,7 @@ impl Key {
         let mut handle: HANDLE = null_mut();
         // SAFETY: PASSIVE_LEVEL; the attributes and what they point to are valid during the call.
         let status = unsafe { ZwOpenKey(&raw mut handle, KEY_READ, &raw mut attributes) };
-        found("ZwOpenKey", status).map(|found| found.then_some(Self(handle)))
+        found("ZwOpenKey", status).map(|found| found.then(|| Self(handle)))
     }
 
     /// The value `name`; `None` if there is no such value.

@@ -1,0 +1,396 @@
+//! I/O request packets: their life, completion and cancellation.
+//!
+//! An IRP is in flight while its current location lies within its stack: passing it down
+//! decrements, completion increments. The books know only where an IRP came from; everything else
+//! is read from the packet itself, as Windows does.
+
+// UNSAFETY: an IRP is a structure that kernel and drivers share, with routines of theirs in it.
+#![expect(unsafe_code, reason = "exports of the kernel over IRPs")]
+
+use core::sync::atomic::Ordering::SeqCst;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use wdk_sys::{
+    BOOLEAN, CCHAR, IO_STACK_LOCATION, IRP, KIRQL, NTSTATUS, PIRP, PKIRQL, STATUS_CANCELLED,
+    STATUS_MORE_PROCESSING_REQUIRED, STATUS_PENDING, USHORT,
+};
+
+use super::irql::{DISPATCH, check_unchanged, require};
+use super::layout::{Irp, Stack, view};
+use super::pool::Owner;
+use super::spin_lock;
+use crate::current::current;
+use crate::faults::Fault;
+use crate::sched::Thread;
+use crate::sim::{Shared, lock, offence};
+use crate::verifier::{Rule, Site};
+
+pub(crate) const SL_PENDING_RETURNED: u8 = 1;
+const SL_INVOKE_ON_CANCEL: u8 = 0x20;
+const SL_INVOKE_ON_SUCCESS: u8 = 0x40;
+const SL_INVOKE_ON_ERROR: u8 = 0x80;
+const SL_INVOKE_ALWAYS: u8 = SL_INVOKE_ON_CANCEL | SL_INVOKE_ON_SUCCESS | SL_INVOKE_ON_ERROR;
+const IO_TYPE_IRP: i16 = 6;
+const TAG: u32 = u32::from_le_bytes(*b"Irp ");
+
+/// Where an IRP came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// `IoAllocateIrp`.
+    Allocated,
+    /// `IoInitializeIrp` on memory of the driver's.
+    Initialised,
+    /// The I/O manager: a request of a program to the driver's device.
+    IoManager,
+}
+
+/// The IRPs of one simulation.
+#[derive(Default)]
+pub(crate) struct Irps(BTreeMap<usize, (Origin, Site)>);
+
+impl Irps {
+    fn insert(&mut self, sim: &Shared, address: usize, origin: Origin) {
+        self.0.insert(address, (origin, Site::here(sim)));
+    }
+
+    pub(crate) fn describe(&self, address: usize) -> String {
+        self.0.get(&address).map_or_else(
+            || format!("IRP {address:#x}"),
+            |(origin, site)| format!("IRP {address:#x} ({origin:?}){site}"),
+        )
+    }
+
+    pub(crate) fn leaks(&self) -> Vec<String> {
+        let owned = self
+            .0
+            .iter()
+            .filter(|(_, (origin, _))| *origin != Origin::Initialised);
+        owned
+            .map(|(address, _)| format!("{} not freed", self.describe(*address)))
+            .collect()
+    }
+
+    /// Memory is being freed: forgets the IRPs in it. One in flight is returned instead, in words.
+    pub(crate) fn free_range(&mut self, start: usize, length: usize) -> Option<String> {
+        let inside: Vec<_> = self
+            .0
+            .range(start..start + length)
+            .map(|(address, _)| *address)
+            .collect();
+        for address in inside {
+            let irp = core::ptr::with_exposed_provenance_mut::<IRP>(address);
+            // SAFETY: IoInitializeIrp was called for this address and the memory has not been freed
+            // yet.
+            let irp: &Irp = unsafe { view(irp) };
+            if irp.is_in_flight() {
+                return Some(self.describe(address));
+            }
+            self.0.remove(&address);
+        }
+        None
+    }
+}
+
+impl Irp {
+    pub(crate) fn is_in_flight(&self) -> bool {
+        self.current_location.get() <= self.stack_count.get()
+    }
+
+    fn initialise(&self, size: u16, stack_count: i8) {
+        self.kind.set(IO_TYPE_IRP);
+        self.size.set(size);
+        self.stack_count.set(stack_count);
+        self.set_location(stack_count + 1);
+        let list = core::ptr::from_ref(self).addr() + core::mem::offset_of!(Irp, thread_list);
+        self.thread_list
+            .iter()
+            .for_each(|link| link.store(list, SeqCst));
+    }
+}
+
+/// The bytes of an IRP with `stack_count` locations.
+pub(crate) fn size_for(stack_count: i8) -> usize {
+    size_of::<IRP>() + usize::from(stack_count.unsigned_abs()) * size_of::<IO_STACK_LOCATION>()
+}
+
+/// The view of an IRP that must be known, or a report.
+pub(crate) fn expect_known<'a>(me: &Thread, irp: PIRP, function: &str) -> (&'a Irp, Origin) {
+    let Some((origin, _)) = lock(&me.sim.kernel.irps).0.get(&irp.addr()).cloned() else {
+        let freed = lock(&me.sim.kernel.pool).find_freed(irp.addr());
+        let freed = freed.map_or(String::new(), |block| format!(", freed with {block}"));
+        offence(
+            Rule::IrpUnknown,
+            &format!("{function} with IRP {irp:p}{freed}"),
+        );
+    };
+    // SAFETY: a known IRP has not been freed.
+    (unsafe { view(irp) }, origin)
+}
+
+/// Allocates an IRP; the caller has checked IRQL and faults.
+pub(crate) fn allocate(me: &Thread, stack_count: i8, origin: Origin) -> PIRP {
+    let size = size_for(stack_count);
+    let memory = lock(&me.sim.kernel.pool).allocate(&me.sim, size, TAG, false, Owner::Kernel);
+    let irp = core::ptr::with_exposed_provenance_mut::<u8>(memory);
+    // SAFETY: the block above has this size.
+    unsafe { irp.write_bytes(0, size) };
+    // SAFETY: as above.
+    let packet: &Irp = unsafe { view(irp) };
+    packet.initialise(u16::try_from(size).unwrap_or(u16::MAX), stack_count);
+    lock(&me.sim.kernel.irps).insert(&me.sim, memory, origin);
+    irp.cast()
+}
+
+/// Frees an IRP that `allocate` made.
+pub(crate) fn free(me: &Thread, irp: PIRP) {
+    lock(&me.sim.kernel.irps).0.remove(&irp.addr());
+    let result = lock(&me.sim.kernel.pool).free(irp.addr(), None, Owner::Kernel);
+    if let Err((rule, details)) = result {
+        offence(rule, &details);
+    }
+}
+
+/// Gives an IRP to the WSK provider: checks what rules 3.1 and 3.2 ask for, then moves to the next
+/// stack location.
+pub(crate) fn give_to_provider<'a>(me: &Thread, irp: PIRP, function: &str) -> &'a Irp {
+    let (packet, origin) = expect_known(me, irp, function);
+    let location = packet.current_location.get();
+    let describe = || lock(&me.sim.kernel.irps).describe(irp.addr());
+    if location <= 1 {
+        let in_flight = if packet.stack_count.get() == 1 {
+            ": it is in flight already"
+        } else {
+            ""
+        };
+        offence(
+            Rule::IrpStackLocation,
+            &format!("{function} with {}{in_flight}", describe()),
+        );
+    }
+    let own = origin != Origin::IoManager && !packet.is_in_flight();
+    let next = packet.stack(location - 1);
+    let complete =
+        next.routine.get().is_some() && next.control.get() & SL_INVOKE_ALWAYS == SL_INVOKE_ALWAYS;
+    if own && !complete {
+        offence(
+            Rule::NoCompletionRoutine,
+            &format!("{function} with {}", describe()),
+        );
+    }
+    packet.set_location(location - 1);
+    packet
+}
+
+/// Completes an IRP for whoever has it: calls the completion routines from here up until one keeps
+/// it.
+pub(crate) fn complete(me: &Arc<Thread>, irp: PIRP) {
+    let (packet, origin) = expect_known(me, irp, "IoCompleteRequest");
+    let describe = || lock(&me.sim.kernel.irps).describe(irp.addr());
+    if !packet.is_in_flight() {
+        offence(Rule::IrpCompletedTwice, &describe());
+    }
+    if packet.status.get() == STATUS_PENDING || packet.cancel_routine.load(SeqCst) != 0 {
+        let details = format!(
+            "completed with STATUS_PENDING or with a cancel routine set: {}",
+            describe()
+        );
+        offence(Rule::IrpCompletedTwice, &details);
+    }
+    let size = usize::from(packet.size.get());
+    while packet.is_in_flight() {
+        let (routine, device) = leave_location(packet);
+        let Some((routine, context)) = routine else {
+            continue;
+        };
+        let irql = me.irql();
+        me.completions.fetch_add(1, SeqCst);
+        // SAFETY: the driver set this routine for this IRP; it is called once, at most at
+        // DISPATCH_LEVEL.
+        let status = unsafe { routine(device, irp, context) };
+        me.completions.fetch_sub(1, SeqCst);
+        check_unchanged(me, irql, "a completion routine");
+        if status == STATUS_MORE_PROCESSING_REQUIRED {
+            return;
+        }
+        if lock(&me.sim.kernel.pool)
+            .find_freed(irp.addr() + size - 1)
+            .is_some()
+        {
+            let details = format!("the routine freed IRP {irp:p} and returned {status:#x}");
+            offence(Rule::CompletionStatus, &details);
+        }
+    }
+    match origin {
+        Origin::IoManager => super::device::finish(me, irp, packet),
+        Origin::Allocated | Origin::Initialised => offence(Rule::CompletionStatus, &describe()),
+    }
+}
+
+type Routine = (
+    unsafe extern "C" fn(*mut wdk_sys::DEVICE_OBJECT, PIRP, wdk_sys::PVOID) -> NTSTATUS,
+    wdk_sys::PVOID,
+);
+
+/// Moves up one location; returns the routine to call, if it asked for this outcome, and the device
+/// it belongs to.
+fn leave_location(packet: &Irp) -> (Option<Routine>, wdk_sys::PDEVICE_OBJECT) {
+    let location = packet.current_location.get();
+    let stack = packet.stack(location);
+    let control = stack.control.replace(0);
+    let pending = control & SL_PENDING_RETURNED;
+    packet.pending_returned.set(pending);
+    packet.set_location(location + 1);
+    let above: Option<&Stack> = packet.is_in_flight().then(|| packet.stack(location + 1));
+    let wanted = if packet.status.get() >= 0 {
+        SL_INVOKE_ON_SUCCESS
+    } else {
+        SL_INVOKE_ON_ERROR
+    };
+    let cancelled = packet.cancel.load(SeqCst) != 0 && control & SL_INVOKE_ON_CANCEL != 0;
+    let routine = stack
+        .routine
+        .take()
+        .filter(|_| control & wanted != 0 || cancelled);
+    if let (None, Some(above), 1) = (routine, above, pending) {
+        above.control.set(above.control.get() | SL_PENDING_RETURNED);
+    }
+    let device = above.map_or(core::ptr::null_mut(), |above| above.device.get());
+    (
+        routine.map(|routine| (routine, stack.context.get())),
+        device,
+    )
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn IoAllocateIrp(stack_count: CCHAR, _charge: BOOLEAN) -> PIRP {
+    let me = current();
+    require(&me, DISPATCH, "IoAllocateIrp");
+    if me.sim.faults.strikes(Fault::Allocation) {
+        return core::ptr::null_mut();
+    }
+    allocate(&me, stack_count, Origin::Allocated)
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn IoInitializeIrp(irp: PIRP, size: USHORT, stack_count: CCHAR) {
+    let me = current();
+    if usize::from(size) < size_for(stack_count) {
+        let details =
+            format!("IoInitializeIrp with {size} bytes for {stack_count} stack locations");
+        offence(Rule::IrpStackLocation, &details);
+    }
+    let known = lock(&me.sim.kernel.irps).0.get(&irp.addr()).cloned();
+    // SAFETY: the driver passes memory of `size` bytes; a known IRP is initialised.
+    let packet: &Irp = unsafe { view(irp) };
+    if known.is_some() && packet.is_in_flight() {
+        offence(
+            Rule::IrpReusedInFlight,
+            &lock(&me.sim.kernel.irps).describe(irp.addr()),
+        );
+    }
+    // SAFETY: the driver passes memory of `size` bytes.
+    unsafe { irp.cast::<u8>().write_bytes(0, usize::from(size)) };
+    packet.initialise(size, stack_count);
+    irp.expose_provenance();
+    let origin = known.map_or(Origin::Initialised, |(origin, _)| origin);
+    lock(&me.sim.kernel.irps).insert(&me.sim, irp.addr(), origin);
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn IoReuseIrp(irp: PIRP, status: NTSTATUS) {
+    let me = current();
+    let (packet, _) = expect_known(&me, irp, "IoReuseIrp");
+    if packet.is_in_flight() {
+        offence(
+            Rule::IrpReusedInFlight,
+            &lock(&me.sim.kernel.irps).describe(irp.addr()),
+        );
+    }
+    let (size, stack_count) = (packet.size.get(), packet.stack_count.get());
+    let flags = packet.allocation_flags.get();
+    // SAFETY: a known IRP owns `size` bytes, and it is not in flight.
+    unsafe { irp.cast::<u8>().write_bytes(0, usize::from(size)) };
+    packet.initialise(size, stack_count);
+    packet.allocation_flags.set(flags);
+    packet.status.set(status);
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn IoFreeIrp(irp: PIRP) {
+    let me = current();
+    require(&me, DISPATCH, "IoFreeIrp");
+    let (packet, origin) = expect_known(&me, irp, "IoFreeIrp");
+    let describe = lock(&me.sim.kernel.irps).describe(irp.addr());
+    if packet.is_in_flight() {
+        offence(Rule::IrpFreedInFlight, &describe);
+    }
+    if origin != Origin::Allocated {
+        offence(Rule::IrpUnknown, &format!("IoFreeIrp of {describe}"));
+    }
+    free(&me, irp);
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn IofCompleteRequest(irp: PIRP, _boost: CCHAR) {
+    let me = current();
+    require(&me, DISPATCH, "IoCompleteRequest");
+    complete(&me, irp);
+    me.sim.sched.point(&me);
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn IoCancelIrp(irp: PIRP) -> BOOLEAN {
+    let me = current();
+    require(&me, DISPATCH, "IoCancelIrp");
+    let old = acquire_cancel_lock(&me);
+    let (packet, _) = expect_known(&me, irp, "IoCancelIrp");
+    packet.cancel.store(1, SeqCst);
+    let routine = packet.cancel_routine.swap(0, SeqCst);
+    if routine == 0 {
+        release_cancel_lock(&me, old);
+        return 0;
+    }
+    packet.cancel_irql.store(old, SeqCst);
+    let location = packet.current_location.get();
+    let device = if packet.is_in_flight() {
+        packet.stack(location).device.get()
+    } else {
+        core::ptr::null_mut()
+    };
+    let routine = core::ptr::with_exposed_provenance::<()>(routine);
+    // SAFETY: the only thing stored in CancelRoutine is a cancel routine [ddi IoSetCancelRoutine].
+    let routine: CancelRoutine = unsafe { core::mem::transmute(routine) };
+    // SAFETY: its owner set it for this IRP; the cancel lock is held, which the routine releases.
+    unsafe { routine(device, irp) };
+    check_unchanged(&me, old, "a cancel routine");
+    1
+}
+
+type CancelRoutine = unsafe extern "C" fn(*mut wdk_sys::DEVICE_OBJECT, PIRP);
+
+/// The status with which whoever cancels an IRP completes it.
+pub(crate) const CANCELLED: NTSTATUS = STATUS_CANCELLED;
+
+fn acquire_cancel_lock(me: &Arc<Thread>) -> KIRQL {
+    let old = me.set_irql(DISPATCH);
+    spin_lock::acquire(me, &me.sim.kernel.cancel_lock, Some(old));
+    old
+}
+
+/// Releases the cancel lock, as a cancel routine must.
+pub(crate) fn release_cancel_lock(me: &Arc<Thread>, irql: KIRQL) {
+    spin_lock::release_and_lower(me, &me.sim.kernel.cancel_lock, irql);
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn IoAcquireCancelSpinLock(irql: PKIRQL) {
+    let old = acquire_cancel_lock(&current());
+    // SAFETY: the driver passes a place for the IRQL.
+    unsafe { irql.write(old) };
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn IoReleaseCancelSpinLock(irql: KIRQL) {
+    release_cancel_lock(&current(), irql);
+}

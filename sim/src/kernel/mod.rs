@@ -1,0 +1,69 @@
+//! The exports of ntoskrnl and HAL that drivers of this kind import.
+//!
+//! Each file holds one subject: thin `extern "C"` functions with the names and signatures of the
+//! kernel (checked against `wdk-sys` in `exports`), over safe code that keeps the books and
+//! enforces the rules.
+//!
+//! - `layout`, `object`: views of what driver and kernel share in memory
+//! - `pool`, `mdl`: memory
+//! - `irql`, `spin_lock`, `wait`, `event`, `timer`, `dpc`, `thread`, `work_item`, `rundown`:
+//!   execution
+//! - `irp`, `device`, `driver`: the I/O manager
+//! - `handle`, `registry`, `rtl`, `time`, `debug`: the rest
+//! - `exports`: the list, for `MmGetSystemRoutineAddress` and for the linker
+
+pub(crate) mod debug;
+pub(crate) mod device;
+pub(crate) mod dpc;
+pub(crate) mod driver;
+mod event;
+pub(crate) mod exports;
+pub(crate) mod handle;
+pub(crate) mod irp;
+pub(crate) mod irql;
+pub(crate) mod layout;
+pub(crate) mod mdl;
+pub(crate) mod object;
+pub(crate) mod pool;
+pub(crate) mod registry;
+pub(crate) mod rtl;
+pub(crate) mod rundown;
+mod spin_lock;
+pub(crate) mod thread;
+mod time;
+mod timer;
+pub(crate) mod wait;
+pub(crate) mod work_item;
+
+use std::sync::Mutex;
+
+use crate::sim::lock;
+
+/// The kernel's books of one simulation.
+#[derive(Default)]
+pub(crate) struct Kernel {
+    pub(crate) pool: Mutex<pool::Pool>,
+    pub(crate) irps: Mutex<irp::Irps>,
+    pub(crate) mdls: Mutex<mdl::Mdls>,
+    pub(crate) handles: Mutex<handle::Handles>,
+    pub(crate) registry: Mutex<registry::Registry>,
+    pub(crate) rundowns: Mutex<rundown::Rundowns>,
+    pub(crate) work_items: Mutex<work_item::WorkItems>,
+    pub(crate) devices: Mutex<device::Devices>,
+    pub(crate) debug: Mutex<Vec<String>>,
+    /// The lock which `IoCancelIrp` holds while it calls a cancel routine.
+    pub(crate) cancel_lock: std::sync::atomic::AtomicUsize,
+}
+
+impl Kernel {
+    /// What is still allocated, open or referenced.
+    pub(crate) fn leaks(&self) -> Vec<String> {
+        let mut left = lock(&self.irps).leaks();
+        left.extend(lock(&self.mdls).leaks());
+        left.extend(lock(&self.handles).leaks());
+        left.extend(lock(&self.work_items).leaks());
+        left.extend(lock(&self.devices).leaks());
+        left.extend(lock(&self.pool).leaks());
+        left
+    }
+}

@@ -1,0 +1,144 @@
+//! Spin locks.
+//!
+//! A lock word is 0, or 1 + the number of the thread that holds it: so a recursive acquire and a
+//! release by another thread are seen at once. Waiting for a lock is a state of the scheduler, not
+//! a loop.
+
+// UNSAFETY: a lock is a word in the driver's memory.
+#![expect(
+    unsafe_code,
+    reason = "exports of the kernel over words in the driver's memory"
+)]
+
+use core::sync::atomic::AtomicUsize;
+use core::sync::atomic::Ordering::SeqCst;
+use std::sync::Arc;
+
+use wdk_sys::{BOOLEAN, KIRQL, PKSPIN_LOCK};
+
+use super::irql::{DISPATCH, require};
+use super::layout::view;
+use crate::current::current;
+use crate::sched::Thread;
+use crate::sim::{lock, offence};
+use crate::verifier::Rule;
+
+/// Takes the lock, and remembers the IRQL that releasing it must restore.
+pub(crate) fn acquire(me: &Arc<Thread>, word: &AtomicUsize, old_irql: Option<KIRQL>) {
+    let address = core::ptr::from_ref(word).addr();
+    me.sim.sched.point(me);
+    while let Err(owner) = word.compare_exchange(0, me.id + 1, SeqCst, SeqCst) {
+        if owner == me.id + 1 {
+            let details = format!(
+                "{} takes the spin lock at {address:#x} twice",
+                me.describe()
+            );
+            offence(Rule::SpinLock, &details);
+        }
+        me.sim.sched.spin(me, address);
+    }
+    lock(&me.locks).push((address, old_irql));
+}
+
+/// Releases the lock and returns the IRQL that was remembered.
+pub(crate) fn release(me: &Arc<Thread>, word: &AtomicUsize) -> Option<KIRQL> {
+    let address = core::ptr::from_ref(word).addr();
+    let held = {
+        let mut locks = lock(&me.locks);
+        let index = locks.iter().rposition(|(held, _)| *held == address);
+        index.map(|index| locks.remove(index).1)
+    };
+    let Some(old_irql) = held else {
+        let details = format!(
+            "{} releases the spin lock at {address:#x}, which it does not hold",
+            me.describe()
+        );
+        offence(Rule::SpinLock, &details);
+    };
+    word.store(0, SeqCst);
+    me.sim.sched.stop_spinning(address);
+    old_irql
+}
+
+/// Releases the lock and lowers the IRQL to `new`, which must be what the lock remembers.
+pub(crate) fn release_and_lower(me: &Arc<Thread>, word: &AtomicUsize, new: KIRQL) {
+    let old = release(me, word);
+    if old != Some(new) {
+        let details = format!("released with IRQL {new}, but it was taken at {old:?}");
+        offence(Rule::SpinLock, &details);
+    }
+    me.set_irql(new);
+    me.sim.sched.point(me);
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn KeInitializeSpinLock(spin_lock: PKSPIN_LOCK) {
+    // SAFETY: the driver passes the word that is to become a lock.
+    let word: &AtomicUsize = unsafe { view(spin_lock) };
+    word.store(0, SeqCst);
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn KeAcquireSpinLockRaiseToDpc(spin_lock: PKSPIN_LOCK) -> KIRQL {
+    let me = current();
+    require(&me, DISPATCH, "KeAcquireSpinLock");
+    let old = me.set_irql(DISPATCH);
+    // SAFETY: the driver passes an initialised spin lock that it keeps alive.
+    acquire(&me, unsafe { view(spin_lock) }, Some(old));
+    old
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn KeReleaseSpinLock(spin_lock: PKSPIN_LOCK, new: KIRQL) {
+    let me = current();
+    // SAFETY: as in KeAcquireSpinLockRaiseToDpc.
+    release_and_lower(&me, unsafe { view(spin_lock) }, new);
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn KeAcquireSpinLockAtDpcLevel(spin_lock: PKSPIN_LOCK) {
+    let me = current();
+    require_dispatch(&me, "KeAcquireSpinLockAtDpcLevel");
+    // SAFETY: as in KeAcquireSpinLockRaiseToDpc.
+    acquire(&me, unsafe { view(spin_lock) }, None);
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn KeReleaseSpinLockFromDpcLevel(spin_lock: PKSPIN_LOCK) {
+    let me = current();
+    require_dispatch(&me, "KeReleaseSpinLockFromDpcLevel");
+    // SAFETY: as in KeAcquireSpinLockRaiseToDpc.
+    if let Some(old) = release(&me, unsafe { view(spin_lock) }) {
+        let details = format!(
+            "taken by KeAcquireSpinLock at IRQL {old}, released by the AtDpcLevel function"
+        );
+        offence(Rule::SpinLock, &details);
+    }
+    me.sim.sched.point(&me);
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn KeTryToAcquireSpinLockAtDpcLevel(spin_lock: PKSPIN_LOCK) -> BOOLEAN {
+    let me = current();
+    require_dispatch(&me, "KeTryToAcquireSpinLockAtDpcLevel");
+    // SAFETY: as in KeAcquireSpinLockRaiseToDpc.
+    let word: &AtomicUsize = unsafe { view(spin_lock) };
+    if word.load(SeqCst) != 0 {
+        me.sim.sched.point(&me);
+        return 0;
+    }
+    acquire(&me, word, None);
+    1
+}
+
+fn require_dispatch(me: &Thread, function: &str) {
+    if me.irql() < DISPATCH {
+        offence(
+            Rule::SpinLock,
+            &format!(
+                "{function} called at IRQL {}, below DISPATCH_LEVEL",
+                me.irql()
+            ),
+        );
+    }
+}

@@ -1,0 +1,147 @@
+//! System threads.
+//!
+//! A driver's thread may end by returning or by `PsTerminateSystemThread`, which leaves its frames
+//! behind without running destructors, as on Windows; the C file does that jump.
+
+// UNSAFETY: a start routine is a function of the driver's; ending a thread is a jump in C.
+#![expect(
+    unsafe_code,
+    reason = "exports of the kernel that call the driver's routines, and C"
+)]
+
+use core::ffi::c_void;
+use std::sync::Arc;
+
+use wdk_sys::{
+    HANDLE, KPRIORITY, NTSTATUS, PCLIENT_ID, PEPROCESS, PHANDLE, PKSTART_ROUTINE, PKTHREAD,
+    POBJECT_ATTRIBUTES, PVOID, STATUS_INSUFFICIENT_RESOURCES, STATUS_INVALID_PARAMETER,
+    STATUS_SUCCESS, ULONG,
+};
+
+use super::handle::HandleObject;
+use super::irql::{PASSIVE, require};
+use crate::current::current;
+use crate::faults::Fault;
+use crate::sched::{Role, Thread};
+use crate::sim::{lock, offence};
+use crate::verifier::Rule;
+
+unsafe extern "C" {
+    fn wsk_sim_run_thread(start: extern "C" fn(*mut c_void), context: *mut c_void);
+    fn wsk_sim_leave_thread();
+}
+
+type Body = Box<dyn FnOnce() + Send>;
+
+/// An address that a driver hands from one thread to another.
+#[derive(Clone, Copy)]
+pub(crate) struct Context(pub(crate) PVOID);
+
+// SAFETY: the kernel only carries the address; what may be done with it is the driver's affair.
+unsafe impl Send for Context {}
+// SAFETY: as above.
+unsafe impl Sync for Context {}
+
+impl Context {
+    /// The address; a method, so that closures capture the whole.
+    pub(crate) fn get(self) -> PVOID {
+        self.0
+    }
+}
+
+/// Runs `body` so that `PsTerminateSystemThread` can end it.
+pub(crate) fn run(body: Body) {
+    extern "C" fn start(context: *mut c_void) {
+        // SAFETY: `context` is the cell below, which is alive and used by this thread only.
+        let body = unsafe { &mut *context.cast::<Option<Body>>() };
+        if let Some(body) = body.take() {
+            body();
+        }
+    }
+    let mut cell = Some(body);
+    // SAFETY: `start` and `cell` fit together. A jump out of `body` leaves frames of a driver's
+    // thread behind, whose destructors Windows would not run either [ddi PsTerminateSystemThread].
+    unsafe { wsk_sim_run_thread(start, (&raw mut cell).cast()) };
+}
+
+/// What must hold when a thread ends.
+pub(crate) fn check_end(me: &Arc<Thread>) {
+    if me.irql() != PASSIVE {
+        offence(
+            Rule::IrqlChanged,
+            &format!("{} ended at IRQL {}", me.describe(), me.irql()),
+        );
+    }
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn PsCreateSystemThread(
+    handle: PHANDLE,
+    _access: ULONG,
+    _attributes: POBJECT_ATTRIBUTES,
+    _process: HANDLE,
+    _client_id: PCLIENT_ID,
+    start: PKSTART_ROUTINE,
+    context: PVOID,
+) -> NTSTATUS {
+    let me = current();
+    require(&me, PASSIVE, "PsCreateSystemThread");
+    let Some(start) = start else {
+        return STATUS_INVALID_PARAMETER;
+    };
+    if me.sim.faults.strikes(Fault::Allocation) {
+        return STATUS_INSUFFICIENT_RESOURCES;
+    }
+    let context = Context(context);
+    let body = move || {
+        // SAFETY: the driver passes its start routine with the context that it expects.
+        unsafe { start(context.get()) };
+    };
+    let thread = me
+        .sim
+        .sched
+        .spawn(&me.sim, Role::Driver, "system thread", Box::new(body));
+    let value = lock(&me.sim.kernel.handles).open(&me.sim, HandleObject::Thread(thread));
+    // SAFETY: the driver passes a place for the handle.
+    unsafe { handle.write(value) };
+    me.sim.sched.point(&me);
+    STATUS_SUCCESS
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn PsTerminateSystemThread(_status: NTSTATUS) -> NTSTATUS {
+    let me = current();
+    require(&me, PASSIVE, "PsTerminateSystemThread");
+    if me.role == Role::Driver {
+        check_end(&me);
+        drop(me);
+        // SAFETY: this thread was started by `run`, and this function holds nothing that needs
+        // dropping any more.
+        unsafe { wsk_sim_leave_thread() };
+    }
+    // Windows refuses threads that PsCreateSystemThread did not make.
+    STATUS_INVALID_PARAMETER
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn KeGetCurrentThread() -> PKTHREAD {
+    core::ptr::with_exposed_provenance_mut(current().object().address())
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn PsGetCurrentThreadId() -> HANDLE {
+    core::ptr::without_provenance_mut((current().id + 1) * 4)
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn IoGetCurrentProcess() -> PEPROCESS {
+    let me = current();
+    core::ptr::without_provenance_mut(Arc::as_ptr(&me.sim).addr())
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn KeSetPriorityThread(_thread: PKTHREAD, _priority: KPRIORITY) -> KPRIORITY {
+    /// The priority of a system thread; a seeded schedule knows no other.
+    const SYSTEM: KPRIORITY = 8;
+    SYSTEM
+}

@@ -1,0 +1,226 @@
+//! The user-mode side for tests: clients that connect to the driver, and servers that it connects
+//! to.
+//!
+//! Blocking calls in the manner of `std::net`, on simulated threads and in virtual time.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::SeqCst;
+
+use wdk_sys::NTSTATUS;
+
+use super::{EndpointId, Network, Received, Watcher};
+use crate::current::current;
+use crate::kernel::layout::Header;
+use crate::kernel::object::{NOTIFICATION_EVENT, Object};
+use crate::sim::Sim;
+
+/// A user-mode end of a connection. Dropping it closes it: with a reset, unless both sides have
+/// ended it.
+pub struct Peer {
+    sim: Sim,
+    endpoint: EndpointId,
+    bound: Option<SocketAddr>,
+    changed: Arc<Header>,
+}
+
+/// A user-mode listening socket.
+pub struct Listener {
+    sim: Sim,
+    address: SocketAddr,
+    changed: Arc<Header>,
+}
+
+fn event() -> (Arc<Header>, Watcher) {
+    let event = Arc::new(Header::new(NOTIFICATION_EVENT, size_of::<Header>(), 0));
+    let header = Arc::clone(&event);
+    let watcher = Arc::new(move || {
+        let object = Object::of(&header);
+        current()
+            .sim
+            .sched
+            .update(object, || object.header().state.store(1, SeqCst));
+    });
+    (event, watcher)
+}
+
+/// Tries until something comes of it.
+fn wait_for<T>(
+    event: &Header,
+    function: &'static str,
+    mut attempt: impl FnMut() -> Option<T>,
+) -> T {
+    let me = current();
+    loop {
+        event.state.store(0, SeqCst);
+        if let Some(value) = attempt() {
+            me.sim.sched.point(&me);
+            return value;
+        }
+        me.sim
+            .sched
+            .wait(&me, function, vec![Object::of(event)], false, None);
+    }
+}
+
+impl Sim {
+    /// Connects to a listening socket of the driver, or of the test.
+    ///
+    /// # Errors
+    ///
+    /// The status of the connection attempt, for example `STATUS_CONNECTION_REFUSED`.
+    pub fn connect(&self, remote: SocketAddr) -> Result<Peer, NTSTATUS> {
+        let (changed, watcher) = event();
+        let net = &self.0.net;
+        let local = net.bind(SocketAddr::new(remote.ip(), 0))?;
+        let endpoint = net.connect(local, remote, watcher);
+        let peer = Peer {
+            sim: self.clone(),
+            endpoint,
+            bound: Some(local),
+            changed,
+        };
+        wait_for(&peer.changed, "Sim::connect", || net.connected(endpoint))?;
+        Ok(peer)
+    }
+
+    /// Listens at a loopback or wildcard address.
+    ///
+    /// # Errors
+    ///
+    /// `STATUS_ADDRESS_ALREADY_EXISTS` if it is taken.
+    pub fn listen(&self, address: SocketAddr) -> Result<Listener, NTSTATUS> {
+        let (changed, watcher) = event();
+        let address = self.0.net.bind(address)?;
+        self.0.net.listen(address, watcher);
+        Ok(Listener {
+            sim: self.clone(),
+            address,
+            changed,
+        })
+    }
+}
+
+impl Listener {
+    /// The address at which it listens.
+    #[must_use]
+    pub fn local_addr(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Waits for the next connection.
+    #[must_use]
+    pub fn accept(&self) -> Peer {
+        let net = &self.sim.0.net;
+        let endpoint = wait_for(&self.changed, "Listener::accept", || {
+            net.accept(self.address)
+        });
+        let (changed, watcher) = event();
+        net.watch(endpoint, watcher);
+        Peer {
+            sim: self.sim.clone(),
+            endpoint,
+            bound: None,
+            changed,
+        }
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        self.sim.0.net.unbind(self.address);
+    }
+}
+
+impl Peer {
+    /// The addresses of this end and of the other.
+    ///
+    /// # Panics
+    ///
+    /// Never: an endpoint has its addresses from the beginning.
+    #[must_use]
+    pub fn addresses(&self) -> (SocketAddr, SocketAddr) {
+        self.sim
+            .0
+            .net
+            .addresses(self.endpoint)
+            .expect("the endpoint exists until the peer is dropped")
+    }
+
+    /// Sends all of `data`.
+    ///
+    /// # Errors
+    ///
+    /// The status with which the connection ended.
+    pub fn write_all(&self, data: &[u8]) -> Result<(), NTSTATUS> {
+        let mut sent = 0;
+        while sent < data.len() {
+            sent += wait_for(&self.changed, "Peer::write_all", || {
+                let result = self.sim.0.net.send(self.endpoint, &data[sent..]);
+                (result != Ok(0)).then_some(result)
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Waits for bytes; at most `limit`. None come once the other side has ended its sending.
+    ///
+    /// # Errors
+    ///
+    /// The status with which the connection ended.
+    pub fn read(&self, limit: usize) -> Result<Vec<u8>, NTSTATUS> {
+        wait_for(&self.changed, "Peer::read", || {
+            match self.sim.0.net.receive(self.endpoint, limit, false) {
+                Ok(Received::Empty) => None,
+                Ok(Received::End) => Some(Ok(Vec::new())),
+                Ok(Received::Data(data)) => Some(Ok(data)),
+                Err(status) => Some(Err(status)),
+            }
+        })
+    }
+
+    /// Waits for exactly `count` bytes, or fewer if the other side ends its sending before.
+    ///
+    /// # Errors
+    ///
+    /// The status with which the connection ended.
+    pub fn read_exact(&self, count: usize) -> Result<Vec<u8>, NTSTATUS> {
+        let mut data = Vec::new();
+        while data.len() < count {
+            let piece = self.read(count - data.len())?;
+            if piece.is_empty() {
+                break;
+            }
+            data.extend(piece);
+        }
+        Ok(data)
+    }
+
+    /// Waits for all bytes until the other side ends its sending.
+    ///
+    /// # Errors
+    ///
+    /// The status with which the connection ended.
+    pub fn read_to_end(&self) -> Result<Vec<u8>, NTSTATUS> {
+        self.read_exact(usize::MAX / 2)
+    }
+
+    /// Ends the sending side.
+    pub fn shut_down(&self) {
+        self.sim.0.net.shut_down(self.endpoint);
+    }
+
+    /// Resets the connection.
+    pub fn reset(self) {
+        self.sim.0.net.abort(self.endpoint);
+    }
+}
+
+impl Drop for Peer {
+    fn drop(&mut self) {
+        self.sim.0.net.close(self.endpoint);
+        if let Some(address) = self.bound {
+            self.sim.0.net.unbind(address);
+        }
+    }
+}

@@ -1,0 +1,317 @@
+//! The scheduler's data: threads that can run, deliveries that can arrive, the clock; and the
+//! choice among them.
+//!
+//! Everything here happens under one lock and calls no driver code. `baton` acts on the choice.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicBool, AtomicUsize};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use super::thread::Thread;
+use super::wait::Wait;
+use crate::kernel::object::Object;
+use crate::rng::Rng;
+use crate::sim::{Shared, lock};
+
+/// After so many choices without an end a simulation is taken to be in a live lock.
+const STEP_LIMIT: u64 = 100_000_000;
+
+/// The scheduler of one simulation.
+pub(crate) struct Sched {
+    /// The thread that holds the baton.
+    pub(super) current: AtomicUsize,
+    /// Set when the simulation is over: idle helpers end.
+    pub(super) stopped: AtomicBool,
+    state: Mutex<State>,
+}
+
+/// What is delivered: a call of the simulator's, or a DPC of the driver's.
+pub(crate) enum Work {
+    Call(Box<dyn FnOnce() + Send>),
+    Dpc(usize),
+}
+
+/// A delivery and the IRQL at which it runs.
+pub(crate) struct Job {
+    pub(crate) irql: u8,
+    pub(crate) work: Work,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Status {
+    Ready,
+    Waiting,
+    Spinning(usize),
+    Exited,
+}
+
+pub(super) struct Slot {
+    /// None once the thread has ended.
+    pub(super) thread: Option<Arc<Thread>>,
+    pub(super) status: Status,
+    /// It runs a delivery on top of its wait.
+    pub(super) hosting: bool,
+    pub(super) wait: Option<Wait>,
+    pub(super) job: Option<Job>,
+}
+
+pub(super) enum Timed {
+    WaitTimeout(usize),
+    Timer(Object),
+    Job(Job),
+}
+
+pub(super) enum Choice {
+    Thread(usize),
+    /// Run it here, on top of the choosing thread.
+    Host(Job),
+    /// Nothing can ever run again.
+    Hang,
+    /// Too many choices.
+    Livelock,
+}
+
+pub(crate) struct State {
+    pub(super) rng: Rng,
+    pub(super) now: u64,
+    pub(super) slots: Vec<Slot>,
+    pub(super) ready: Vec<usize>,
+    pub(super) dispatch: Vec<Job>,
+    pub(super) passive: Vec<Job>,
+    pub(super) timed: BTreeMap<(u64, u64), Timed>,
+    pub(super) serial: u64,
+    pub(super) waits: HashMap<usize, Vec<usize>>,
+    pub(super) timers: HashMap<usize, (u64, u64)>,
+    pub(super) idle_helpers: Vec<usize>,
+    /// The body's thread once the body has returned: it goes on when nothing else can.
+    pub(super) draining: Option<usize>,
+    pub(super) steps: u64,
+    pub(super) preempt_one_in: usize,
+}
+
+impl Sched {
+    pub(crate) fn new(seed: u64, preempt_one_in: usize) -> Self {
+        Self {
+            current: AtomicUsize::new(0),
+            stopped: AtomicBool::new(false),
+            state: Mutex::new(State {
+                rng: Rng::new(seed),
+                now: 0,
+                slots: Vec::new(),
+                ready: Vec::new(),
+                dispatch: Vec::new(),
+                passive: Vec::new(),
+                timed: BTreeMap::new(),
+                serial: 0,
+                waits: HashMap::new(),
+                timers: HashMap::new(),
+                idle_helpers: Vec::new(),
+                draining: None,
+                steps: 0,
+                preempt_one_in,
+            }),
+        }
+    }
+
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
+        lock(&self.state)
+    }
+
+    /// Virtual time in units of 100 ns.
+    pub(crate) fn now(&self) -> u64 {
+        self.state().now
+    }
+
+    /// Moves the clock a little: whoever asks for the time in a loop sees it pass.
+    pub(crate) fn tick(&self) -> u64 {
+        let mut state = self.state();
+        state.now += 1;
+        state.now
+    }
+
+    /// A choice that is not about threads: how many bytes arrive, whether a request completes
+    /// inline, ...
+    pub(crate) fn choose_below(&self, bound: usize) -> usize {
+        self.state().rng.below(bound)
+    }
+
+    /// Queues a delivery, after `delay` (100 ns units) if that is not zero.
+    pub(crate) fn deliver(&self, delay: u64, job: Job) {
+        let mut state = self.state();
+        if delay == 0 {
+            state.push_job(job);
+        } else {
+            let due = state.now + delay;
+            state.add_timed(due, Timed::Job(job));
+        }
+    }
+
+    /// Takes a DPC out of the queue again; false if it is not there.
+    pub(crate) fn remove_dpc(&self, address: usize) -> bool {
+        let mut state = self.state();
+        let queued = |job: &Job| matches!(job.work, Work::Dpc(dpc) if dpc == address);
+        let found = state.dispatch.iter().position(queued);
+        found.map(|index| state.dispatch.remove(index)).is_some()
+    }
+
+    /// Takes all DPCs that wait for delivery.
+    pub(crate) fn take_dpcs(&self) -> Vec<Job> {
+        let mut state = self.state();
+        let queue = std::mem::take(&mut state.dispatch);
+        let (dpcs, rest) = queue
+            .into_iter()
+            .partition(|job| matches!(job.work, Work::Dpc(_)));
+        state.dispatch = rest;
+        dpcs
+    }
+
+    /// The threads that have not ended.
+    pub(crate) fn live_threads(&self) -> Vec<Arc<Thread>> {
+        self.state()
+            .slots
+            .iter()
+            .filter_map(|slot| slot.thread.clone())
+            .collect()
+    }
+
+    /// How many choices were made.
+    pub(crate) fn steps(&self) -> u64 {
+        self.state().steps
+    }
+
+    /// The thread that holds the baton.
+    pub(crate) fn describe_running(&self) -> String {
+        let id = self.current.load(std::sync::atomic::Ordering::SeqCst);
+        let state = self.state();
+        let thread = state.slots.get(id).and_then(|slot| slot.thread.as_ref());
+        thread.map_or_else(|| format!("thread {id}"), |thread| thread.describe())
+    }
+
+    /// The addresses of timers that are set.
+    pub(crate) fn set_timers(&self) -> Vec<usize> {
+        let mut set: Vec<_> = self.state().timers.keys().copied().collect();
+        set.sort_unstable();
+        set
+    }
+
+    /// Does anyone wait for an object, or is a timer set, within the memory at `start`?
+    pub(crate) fn object_in_use(&self, start: usize, length: usize) -> Option<String> {
+        let state = self.state();
+        let inside = |address: &&usize| (start..start + length).contains(*address);
+        if let Some(address) = state.waits.keys().find(inside) {
+            let waiters: Vec<_> = state.waits[address]
+                .iter()
+                .filter_map(|id| state.slots[*id].thread.as_ref())
+                .map(|thread| thread.describe())
+                .collect();
+            return Some(format!(
+                "object at {address:#x} for which {} waits",
+                waiters.join(", ")
+            ));
+        }
+        state
+            .timers
+            .keys()
+            .find(inside)
+            .map(|address| format!("timer at {address:#x} that is set"))
+    }
+}
+
+impl State {
+    pub(super) fn push_job(&mut self, job: Job) {
+        if job.irql == 0 {
+            &mut self.passive
+        } else {
+            &mut self.dispatch
+        }
+        .push(job);
+    }
+
+    pub(super) fn add_timed(&mut self, due: u64, timed: Timed) -> (u64, u64) {
+        self.serial += 1;
+        self.timed.insert((due, self.serial), timed);
+        (due, self.serial)
+    }
+
+    pub(super) fn make_ready(&mut self, id: usize) {
+        self.slots[id].status = Status::Ready;
+        if !self.ready.contains(&id) {
+            self.ready.push(id);
+        }
+    }
+
+    pub(super) fn make_waiting(&mut self, id: usize, status: Status) {
+        self.slots[id].status = status;
+        self.ready.retain(|other| *other != id);
+    }
+
+    /// Chooses what happens next. `host`: may the choosing thread carry a delivery itself?
+    pub(super) fn choose(&mut self, sim: &Arc<Shared>, host: bool) -> Choice {
+        loop {
+            self.steps += 1;
+            if self.steps > STEP_LIMIT {
+                return Choice::Livelock;
+            }
+            let (ready, dispatch) = (self.ready.len(), self.dispatch.len());
+            let total = ready + dispatch + self.passive.len();
+            if total == 0 {
+                if let Some(id) = self.draining {
+                    return Choice::Thread(id);
+                }
+                if !self.advance() {
+                    return Choice::Hang;
+                }
+                continue;
+            }
+            let pick = if total == 1 { 0 } else { self.rng.below(total) };
+            if pick < ready {
+                return Choice::Thread(self.ready[pick]);
+            }
+            if pick < ready + dispatch {
+                let job = self.dispatch.swap_remove(pick - ready);
+                if host {
+                    return Choice::Host(job);
+                }
+                return Choice::Thread(self.assign(sim, job));
+            }
+            let job = self.passive.swap_remove(pick - ready - dispatch);
+            return Choice::Thread(self.assign(sim, job));
+        }
+    }
+
+    /// Moves the clock to the next thing that is due; false if there is none.
+    fn advance(&mut self) -> bool {
+        let Some((&(due, _), _)) = self.timed.first_key_value() else {
+            return false;
+        };
+        self.now = self.now.max(due);
+        while let Some(entry) = self.timed.first_entry() {
+            if entry.key().0 > self.now {
+                break;
+            }
+            match entry.remove() {
+                Timed::WaitTimeout(id) => self.time_out(id),
+                Timed::Timer(timer) => self.expire(timer),
+                Timed::Job(job) => self.push_job(job),
+            }
+        }
+        true
+    }
+
+    /// The threads that cannot go on, and what each waits for.
+    pub(super) fn describe_blocked(&self) -> String {
+        let mut text = String::new();
+        for slot in &self.slots {
+            let Some(thread) = &slot.thread else { continue };
+            let what = match (&slot.status, &slot.wait) {
+                (Status::Waiting, Some(wait)) => wait.describe(self.now),
+                (Status::Spinning(address), _) => {
+                    format!("spins for the spin lock at {address:#x}")
+                }
+                _ => continue,
+            };
+            text.extend(["  ", &thread.describe(), " ", &what, "\n"]);
+        }
+        text
+    }
+}

@@ -1,0 +1,80 @@
+//! A simulated thread: its identity, its IRQL and what the verifier must remember about it.
+//!
+//! Shared between the thread itself, the scheduler and the handle table. It decides nothing.
+
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicU8, AtomicU32};
+use std::sync::{Arc, Mutex, OnceLock};
+
+use crate::kernel::layout::Header;
+use crate::kernel::object::{Object, THREAD};
+use crate::sim::Shared;
+use crate::verifier::Site;
+
+/// Why a thread exists.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// The test's own code.
+    Test,
+    /// Made by the driver with `PsCreateSystemThread`; must end before the test does.
+    Driver,
+    /// Carries deliveries and work items, as the system's worker threads and idle processors do.
+    Helper,
+}
+
+/// A simulated thread.
+pub(crate) struct Thread {
+    pub(crate) sim: Arc<Shared>,
+    pub(crate) id: usize,
+    pub(crate) role: Role,
+    pub(crate) name: String,
+    pub(crate) site: Site,
+    /// What a driver sees as the thread object.
+    object: Header,
+    irql: AtomicU8,
+    /// How many completion routines are on this thread's stack.
+    pub(crate) completions: AtomicU32,
+    /// The spin locks it holds: address, and the IRQL before the lock was taken (none for the
+    /// `AtDpcLevel` functions).
+    pub(crate) locks: Mutex<Vec<(usize, Option<u8>)>>,
+    pub(super) host: OnceLock<std::thread::Thread>,
+}
+
+impl Thread {
+    pub(super) fn new(sim: Arc<Shared>, id: usize, role: Role, name: String, site: Site) -> Self {
+        Self {
+            sim,
+            id,
+            role,
+            name,
+            site,
+            object: Header::new(THREAD, 0x80, 0),
+            irql: AtomicU8::new(0),
+            completions: AtomicU32::new(0),
+            locks: Mutex::new(Vec::new()),
+            host: OnceLock::new(),
+        }
+    }
+
+    pub(crate) fn object(&self) -> Object {
+        Object::of(&self.object)
+    }
+
+    pub(crate) fn irql(&self) -> u8 {
+        self.irql.load(Relaxed)
+    }
+
+    pub(crate) fn set_irql(&self, irql: u8) -> u8 {
+        self.irql.swap(irql, Relaxed)
+    }
+
+    pub(super) fn unpark(&self) {
+        if let Some(host) = self.host.get() {
+            host.unpark();
+        }
+    }
+
+    pub(crate) fn describe(&self) -> String {
+        format!("thread {} \"{}\"", self.id, self.name)
+    }
+}

@@ -1,0 +1,230 @@
+//! One simulation: everything that belongs to it, how a test runs in it, and how it ends.
+//!
+//! `Shared` is what the exports find through the current thread. `Sim` is the handle that a test's
+//! body gets. The body runs on a simulated thread of its own; the test's thread only waits for the
+//! outcome, so that an offence, which can never return to the code that committed it, still ends
+//! the test.
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use crate::current::current;
+use crate::faults::{Fault, Faults};
+use crate::kernel::{Kernel, exports};
+use crate::leaks;
+use crate::net::VirtualNet;
+use crate::sched::{Role, Sched};
+use crate::verifier::{self, Report, Rule};
+use crate::wsk::Wsk;
+
+/// Real time without a kernel call after which a simulation is given up.
+const UNRESPONSIVE: Duration = Duration::from_mins(1);
+
+/// How one simulation is set up.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Config {
+    pub(crate) seed: u64,
+    pub(crate) preempt_one_in: usize,
+    pub(crate) backtraces: bool,
+    pub(crate) fault: Option<(Fault, u64)>,
+    pub(crate) inline_only: bool,
+}
+
+/// Why a simulation ended badly.
+pub(crate) enum Failure {
+    Offence(Report),
+    Panic(Box<dyn Any + Send>),
+}
+
+type Outcome = Result<Box<dyn Any + Send>, Failure>;
+
+/// Everything that belongs to one simulation.
+pub(crate) struct Shared {
+    pub(crate) seed: u64,
+    pub(crate) backtraces: bool,
+    pub(crate) sched: Sched,
+    pub(crate) faults: Faults,
+    pub(crate) kernel: Kernel,
+    pub(crate) net: VirtualNet,
+    pub(crate) wsk: Wsk,
+    outcome: Mutex<Option<Sender<Outcome>>>,
+}
+
+/// A running simulation, as the body of a test sees it.
+#[derive(Clone)]
+pub struct Sim(pub(crate) Arc<Shared>);
+
+impl Shared {
+    fn new(config: Config, outcome: Sender<Outcome>) -> Self {
+        Self {
+            seed: config.seed,
+            backtraces: config.backtraces,
+            sched: Sched::new(config.seed, config.preempt_one_in),
+            faults: Faults::new(config.fault),
+            kernel: Kernel::default(),
+            net: VirtualNet::default(),
+            wsk: Wsk::new(config.inline_only),
+            outcome: Mutex::new(Some(outcome)),
+        }
+    }
+
+    /// Tells the test's thread how the simulation ended. Only the first word counts.
+    pub(crate) fn finish(&self, outcome: Outcome) {
+        self.sched.stop();
+        if let Some(sender) = lock(&self.outcome).take() {
+            // The receiver is gone only if the test's thread is: then nobody is left to tell.
+            let _ = sender.send(outcome);
+        }
+    }
+}
+
+impl Sim {
+    /// The seed of this simulation's schedule.
+    #[must_use]
+    pub fn seed(&self) -> u64 {
+        self.0.seed
+    }
+
+    /// Virtual time since the simulation began.
+    #[must_use]
+    pub fn now(&self) -> Duration {
+        Duration::from_nanos(self.0.sched.now() * 100)
+    }
+
+    /// Runs `body` on another simulated thread, at `PASSIVE_LEVEL`.
+    ///
+    /// The thread must end before the test does; wait for what it does by an event, or with
+    /// [`Task::join`].
+    pub fn spawn<T: Send + 'static>(&self, body: impl FnOnce() -> T + Send + 'static) -> Task<T> {
+        let result = Arc::new(Mutex::new(None));
+        let (slot, sim) = (Arc::clone(&result), Arc::clone(&self.0));
+        let thread = self.0.sched.spawn(
+            &self.0,
+            Role::Test,
+            "test task",
+            Box::new(move || match catch_unwind(AssertUnwindSafe(body)) {
+                Ok(value) => *lock(&slot) = Some(value),
+                Err(payload) => sim.finish(Err(Failure::Panic(payload))),
+            }),
+        );
+        Task { thread, result }
+    }
+
+    /// Runs `body` at `DISPATCH_LEVEL` on the calling simulated thread.
+    pub fn at_dispatch<T>(&self, body: impl FnOnce() -> T) -> T {
+        let me = current();
+        let before = me.set_irql(crate::kernel::irql::DISPATCH);
+        let value = body();
+        crate::kernel::irql::check_unchanged(
+            &me,
+            crate::kernel::irql::DISPATCH,
+            "the body of at_dispatch",
+        );
+        me.set_irql(before);
+        self.0.sched.point(&me);
+        value
+    }
+
+    /// Lets virtual time pass on the calling simulated thread.
+    pub fn sleep(&self, time: Duration) {
+        let me = current();
+        let units = u64::try_from(time.as_nanos() / 100).unwrap_or(u64::MAX / 2);
+        let deadline = self.0.sched.now() + units;
+        self.0
+            .sched
+            .wait(&me, "Sim::sleep", Vec::new(), false, Some(deadline));
+    }
+}
+
+/// A simulated thread started with [`Sim::spawn`].
+pub struct Task<T> {
+    thread: Arc<crate::sched::Thread>,
+    result: Arc<Mutex<Option<T>>>,
+}
+
+impl<T> Task<T> {
+    /// Waits, in virtual time, for the thread's end and returns its result.
+    ///
+    /// # Panics
+    ///
+    /// Never in practice: a thread that panics ends the simulation.
+    #[expect(
+        clippy::must_use_candidate,
+        reason = "a task is often joined for its end only"
+    )]
+    pub fn join(self) -> T {
+        let me = current();
+        me.sim
+            .sched
+            .wait(&me, "Task::join", vec![self.thread.object()], false, None);
+        lock(&self.result)
+            .take()
+            .expect("a task that ended has left its result")
+    }
+}
+
+/// Runs one simulation to its end.
+pub(crate) fn execute<T: Send + 'static>(
+    config: Config,
+    body: impl FnOnce(&Sim) -> T + Send + 'static,
+) -> (Result<T, Failure>, Arc<Shared>) {
+    assert!(exports::link(), "the exports are part of this program");
+    let (sender, receiver) = channel();
+    let shared = Arc::new(Shared::new(config, sender));
+    let sim = Sim(Arc::clone(&shared));
+    let job = move || {
+        let result = catch_unwind(AssertUnwindSafe(|| body(&sim)));
+        match result {
+            Ok(value) => {
+                sim.0.sched.drain(&current());
+                leaks::check(&sim.0);
+                sim.0.finish(Ok(Box::new(value)));
+            }
+            Err(payload) => sim.0.finish(Err(Failure::Panic(payload))),
+        }
+    };
+    shared
+        .sched
+        .spawn(&shared, Role::Test, "test body", Box::new(job));
+    let outcome = wait_for(&shared, &receiver);
+    let result = outcome.map(|value| match value.downcast::<T>() {
+        Ok(value) => *value,
+        Err(value) => resume_unwind(value),
+    });
+    (result, shared)
+}
+
+/// Receives the outcome, and gives up a simulation in which nothing happens any more.
+fn wait_for(shared: &Arc<Shared>, receiver: &Receiver<Outcome>) -> Outcome {
+    let mut steps = 0;
+    loop {
+        match receiver.recv_timeout(UNRESPONSIVE) {
+            Ok(outcome) => return outcome,
+            Err(RecvTimeoutError::Disconnected) => unreachable!("the sender lives in `shared`"),
+            Err(RecvTimeoutError::Timeout) => {
+                let now = shared.sched.steps();
+                if now == steps {
+                    return Err(Failure::Offence(Report {
+                        rule: Rule::Unresponsive,
+                        details: shared.sched.describe_running(),
+                        seed: shared.seed,
+                    }));
+                }
+                steps = now;
+            }
+        }
+    }
+}
+
+/// Locks without caring for poison: a simulation in which a thread panicked is over anyway.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Ends the simulation with a report about the calling thread's doing.
+pub(crate) fn offence(rule: Rule, details: &str) -> ! {
+    verifier::stop(&current().sim, rule, details)
+}

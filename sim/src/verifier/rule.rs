@@ -1,0 +1,90 @@
+//! The rules which the verifier enforces, each with its statement.
+//!
+//! A number in brackets is the rule's number in docs/CONTRACT.md. The checks are where the
+//! functions are; here are only words.
+
+macro_rules! rules {
+    ($($name:ident: $statement:literal,)*) => {
+        /// A rule of the kernel or of WSK that a driver can break.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        #[non_exhaustive]
+        pub enum Rule {
+            $(#[doc = $statement] $name,)*
+        }
+
+        impl Rule {
+            /// The rule in words.
+            #[must_use]
+            pub const fn statement(self) -> &'static str {
+                match self {
+                    $(Self::$name => $statement,)*
+                }
+            }
+        }
+    };
+}
+
+rules! {
+    Irql: "a function was called above the highest IRQL at which it may be called [wsk 1]",
+    IrqlChanged: "a callback must return at the IRQL at which it was called",
+    BlockingAboveApc:
+        "a thread may wait only at `PASSIVE_LEVEL` or `APC_LEVEL`, except with a time-out of zero",
+    SpinLock:
+        "a spin lock is released once, by the thread that took it, with the IRQL that taking it \
+         returned",
+    UninitialisedObject:
+        "an event, semaphore, mutex or timer must be initialised before it is used",
+    MutexOwner: "a mutex is released only by the thread that owns it",
+    DoubleFree: "pool memory is freed once",
+    BadFree:
+        "only an address that an allocation returned can be freed, with the tag it was \
+         allocated with",
+    Overrun: "a driver must not write outside the memory it allocated",
+    WriteAfterFree: "a driver must not write to memory it has freed",
+    FreedInUse: "memory must not be freed while the kernel uses an object in it",
+    PagedAtDispatch: "paged pool must not be used at `DISPATCH_LEVEL` [wsk 1.4]",
+    IrpCompletedTwice: "an IRP is completed once by each driver that was given it",
+    IrpFreedInFlight: "an IRP must not be freed while another driver owns it [wsk 3.5]",
+    IrpReusedInFlight:
+        "an IRP must not be initialised again while another driver owns it [wsk 3.5]",
+    IrpUnknown:
+        "an IRP must come from `IoAllocateIrp` or `IoInitializeIrp` and must not have been \
+         freed [wsk 3.1]",
+    IrpStackLocation: "an IRP needs a stack location for the driver that it is given to [wsk 3.1]",
+    NoCompletionRoutine:
+        "an IRP of the client's own needs a completion routine for success, error and cancel \
+         before every call [wsk 3.2]",
+    CompletionStatus:
+        "the completion routine of the client's own IRP must return \
+         `STATUS_MORE_PROCESSING_REQUIRED` [wsk 3.2]",
+    IrpRequired: "this WSK function needs an IRP [wsk 3a]",
+    WskFromCompletion: "a completion routine must not call WSK functions [wsk 3.9]",
+    MdlFreedInUse: "an MDL must stay until the request that uses it completes [wsk 3.12]",
+    MdlUnknown: "an MDL must come from `IoAllocateMdl`, be built before use, and be freed once",
+    BufferBeyondMdl: "the range of a `WSK_BUF` must lie within its MDL chain [wsk 8.9]",
+    BufferFreed:
+        "the memory of a request must stay allocated until the request completes [wsk 3.12]",
+    CallAfterClose:
+        "nothing may be called on a socket after `WskCloseSocket` was called [wsk 10.3]",
+    CloseDuringCall: "no other call may run on a socket when `WskCloseSocket` is called [wsk 10.1]",
+    BadSocket:
+        "a WSK function must be given a socket that WSK returned, of the category that its \
+         table is for",
+    ParallelAccept: "a listening socket takes one `WskAccept` at a time",
+    Registration:
+        "`WskRegister` and `WskDeregister` come in pairs on one registration that stays in \
+         place [wsk 2.4]",
+    Capture:
+        "each captured provider NPI is released exactly once, and not used afterwards [wsk 2.5]",
+    CallAfterRelease: "a provider NPI must not be used after it was released [wsk 2.8]",
+    Handle: "a handle or object reference is closed or given up exactly once",
+    WorkItem: "a work item is queued once at a time and not freed while queued",
+    Rundown: "rundown protection is released as often as it was acquired",
+    Device: "device objects and symbolic links are created once and deleted once",
+    Leak:
+        "everything that a driver created must be gone when it is unloaded and when the test ends",
+    BugCheck: "the driver stopped the system",
+    Hang: "no thread can ever run again: each waits for what only another could do",
+    Livelock: "the simulation goes on without getting anywhere",
+    Unresponsive: "a thread runs for a minute of real time without calling the kernel",
+}

@@ -1,0 +1,138 @@
+//! Socket addresses in the driver's memory.
+
+// UNSAFETY: reads and writes SOCKADDR structures that a driver passed.
+#![expect(
+    unsafe_code,
+    reason = "views of SOCKADDR structures in the driver's memory"
+)]
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
+
+use wsk_sys::{AF_INET, AF_INET6, PSOCKADDR};
+
+use crate::kernel::thread::Context;
+
+const LENGTH_V4: usize = 16;
+const LENGTH_V6: usize = 28;
+
+/// An address family that the provider knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Family {
+    V4,
+    V6,
+}
+
+impl Family {
+    pub(super) fn from_number(number: u16) -> Option<Self> {
+        match u32::from(number) {
+            AF_INET => Some(Self::V4),
+            AF_INET6 => Some(Self::V6),
+            _ => None,
+        }
+    }
+
+    pub(super) fn of(address: SocketAddr) -> Self {
+        if address.is_ipv4() {
+            Self::V4
+        } else {
+            Self::V6
+        }
+    }
+}
+
+/// Reads a socket address; `None` for null or an unknown family.
+///
+/// # Safety
+///
+/// `address` is null or points to a complete address of the family that it names.
+pub(super) unsafe fn read(address: PSOCKADDR) -> Option<SocketAddr> {
+    if address.is_null() {
+        return None;
+    }
+    let start = address.cast::<u8>().cast_const();
+    // SAFETY: promised by the caller: every address begins with its family.
+    let family = unsafe { start.cast::<u16>().read_unaligned() };
+    match Family::from_number(family)? {
+        Family::V4 => {
+            // SAFETY: promised by the caller.
+            let bytes = unsafe { start.cast::<[u8; LENGTH_V4]>().read() };
+            let ip = Ipv4Addr::new(bytes[4], bytes[5], bytes[6], bytes[7]);
+            Some(SocketAddr::new(
+                IpAddr::V4(ip),
+                u16::from_be_bytes([bytes[2], bytes[3]]),
+            ))
+        }
+        Family::V6 => {
+            // SAFETY: promised by the caller.
+            let bytes = unsafe { start.cast::<[u8; LENGTH_V6]>().read() };
+            let mut octets = [0; 16];
+            octets.copy_from_slice(&bytes[8..24]);
+            let word = |at: usize| {
+                u32::from_ne_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
+            };
+            let port = u16::from_be_bytes([bytes[2], bytes[3]]);
+            let ip = Ipv6Addr::from(octets);
+            Some(SocketAddrV6::new(ip, port, u32::from_be(word(4)), word(24)).into())
+        }
+    }
+}
+
+/// Writes a socket address; null asks for nothing.
+///
+/// # Safety
+///
+/// `target` is null or has room for an address of the family of `address`.
+pub(super) unsafe fn write(target: PSOCKADDR, address: SocketAddr) {
+    if target.is_null() {
+        return;
+    }
+    let bytes = encode(address);
+    // SAFETY: promised by the caller.
+    unsafe {
+        target
+            .cast::<u8>()
+            .copy_from_nonoverlapping(bytes.as_ptr(), bytes.len());
+    };
+}
+
+/// Writes an address to where a pending request wants it.
+pub(super) fn write_out(target: Context, address: SocketAddr) {
+    // SAFETY: the client keeps address buffers with room for its family until the request completes
+    // [wsk 3.12].
+    unsafe { write(target.get().cast(), address) };
+}
+
+fn encode(address: SocketAddr) -> Vec<u8> {
+    let port = address.port().to_be_bytes();
+    let family = if address.is_ipv4() { AF_INET } else { AF_INET6 };
+    let family = u16::try_from(family).unwrap_or(0).to_ne_bytes();
+    let mut bytes = vec![family[0], family[1], port[0], port[1]];
+    match address {
+        SocketAddr::V4(v4) => {
+            bytes.extend(v4.ip().octets());
+            bytes.extend([0; 8]);
+        }
+        SocketAddr::V6(v6) => {
+            bytes.extend(v6.flowinfo().to_be_bytes());
+            bytes.extend(v6.ip().octets());
+            bytes.extend(v6.scope_id().to_ne_bytes());
+        }
+    }
+    bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{encode, read};
+
+    #[test]
+    fn address_written_and_read_is_the_same() {
+        for text in ["127.0.0.1:7", "0.0.0.0:65535", "[::1]:80", "[fe80::1%3]:9"] {
+            let address = text.parse().expect("an address");
+            let mut bytes = encode(address);
+            // SAFETY: `encode` made a complete address of its family.
+            let back = unsafe { read(bytes.as_mut_ptr().cast()) };
+            assert_eq!(back, Some(address));
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! Winsock Kernel: what a client sees of it.
+//!
+//! - `registration`: `WskRegister`, `WskCaptureProviderNPI` and their counterparts
+//! - `provider`: the provider's table and the sockets' tables; `WskSocket`
+//! - `call`: what every call on a socket is checked for
+//! - `functions`: the calls themselves, thin
+//! - `socket`: a socket's state and its pending requests
+//! - `request`, `buffer`, `address`: one request; what it points to
+//! - `progress`: how requests get further and complete
+//! - `control`: options
+//!
+//! Present: listening and connection sockets over TCP, accept by call. The tables have null where
+//! the provider has nothing (yet): a null slot is what an older Windows has for a later function.
+
+mod address;
+mod buffer;
+mod call;
+mod control;
+mod functions;
+mod progress;
+mod provider;
+mod registration;
+mod request;
+mod socket;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex};
+
+use crate::sim::lock;
+use registration::Registrations;
+use socket::Socket;
+
+/// The WSK of one simulation.
+pub(crate) struct Wsk {
+    inline_only: bool,
+    registrations: Mutex<Registrations>,
+    sockets: Mutex<Sockets>,
+}
+
+#[derive(Default)]
+struct Sockets {
+    /// All sockets there ever were, by address: a closed one keeps its address, so that its use is
+    /// noticed.
+    all: BTreeMap<usize, Arc<Socket>>,
+    /// Pending requests, by the address of their IRP.
+    pending: BTreeMap<usize, Arc<Socket>>,
+    /// Memory ranges of pending requests, by start and IRP.
+    buffers: BTreeMap<(usize, usize), usize>,
+    /// MDLs of pending requests, by address and IRP.
+    mdls: BTreeSet<(usize, usize)>,
+}
+
+impl Wsk {
+    pub(crate) fn new(inline_only: bool) -> Self {
+        Self {
+            inline_only,
+            registrations: Mutex::default(),
+            sockets: Mutex::default(),
+        }
+    }
+
+    /// Sockets and registrations that are left.
+    pub(crate) fn leaks(&self) -> Vec<String> {
+        let all: Vec<_> = lock(&self.sockets).all.values().cloned().collect();
+        let open = all.iter().filter(|socket| !socket.is_gone());
+        let mut left: Vec<_> = open.map(|socket| socket.describe()).collect();
+        left.extend(lock(&self.registrations).leaks());
+        left
+    }
+
+    /// The pending request, or the registration, that uses memory in this range.
+    pub(crate) fn uses_memory(&self, start: usize, length: usize) -> Option<String> {
+        let end = start + length;
+        let sockets = lock(&self.sockets);
+        let overlaps = |(from, to): (usize, usize)| from < end && start < to;
+        let hit = sockets
+            .buffers
+            .iter()
+            .find(|((from, _), to)| overlaps((*from, **to)));
+        let request = hit.map(|((_, irp), _)| format!("a pending request, IRP {irp:#x}"));
+        request.or_else(|| lock(&self.registrations).uses_memory(start, length))
+    }
+
+    /// The pending request that uses this MDL.
+    pub(crate) fn uses_mdl(&self, mdl: usize) -> Option<String> {
+        let sockets = lock(&self.sockets);
+        let mut users = sockets.mdls.range((mdl, 0)..=(mdl, usize::MAX));
+        users
+            .next()
+            .map(|(_, irp)| format!("a pending request, IRP {irp:#x}"))
+    }
+}
