@@ -53,7 +53,7 @@ fn driver_serves_clients_and_unloads_with_nothing_left() {
         for _ in 0..2 {
             let client = connect(sim, 40007);
             echo(&client, b"hello");
-            echo(&client, &[7; 40_000]);
+            echo(&client, &vec![7; 40_000]);
             client.shut_down();
             assert_eq!(client.read_to_end().expect("a graceful end"), b"");
         }
@@ -109,11 +109,10 @@ fn driver_refuses_connections_above_the_maximum() {
         let driver = load(sim);
         let first = connect(sim, 40007);
         echo(&first, b"served");
-        let second = connect(sim, 40007);
-        assert!(
-            !second.read(1).is_ok_and(|data| !data.is_empty()),
-            "refused"
-        );
+        // Refused at once, or reset before it gets a byte.
+        if let Ok(second) = sim.connect(SocketAddr::from(([127, 0, 0, 1], 40007))) {
+            assert!(second.read(1).is_err(), "refused");
+        }
         echo(&first, b"still served");
         driver.unload(sim);
         assert!(last_line(sim).contains(" refused=1 "));
