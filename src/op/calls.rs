@@ -22,7 +22,8 @@ use wsk_sys::{
 
 use super::{
     core::{Call, CoreRef, Outstanding},
-    slot::{Arguments, Handle, Payload, Prepared, Refusal},
+    handle::Handle,
+    slot::{Arguments, Payload, Prepared, Refusal},
 };
 use crate::{
     addr::AddressFamily,

@@ -36,8 +36,9 @@ use wsk_sys::{
 
 use super::{
     calls,
+    handle::Handle,
     list::Place,
-    slot::{Arguments, Handle, Payload, Prepared, Refusal, Slot},
+    slot::{Arguments, Payload, Prepared, Refusal, Slot},
 };
 use crate::{
     counters::Counted,
@@ -318,9 +319,9 @@ impl Outstanding {
     /// # Safety
     ///
     /// `socket` is what WSK made for this core; called once.
-    pub(crate) unsafe fn adopt(self, socket: *mut WSK_SOCKET) -> (CoreRef, Handle) {
+    pub(crate) unsafe fn adopt(self, socket: NonNull<WSK_SOCKET>) -> (CoreRef, Handle) {
         let core = self.core().clone();
-        core.socket.store(socket, Ordering::Release);
+        core.socket.store(socket.as_ptr(), Ordering::Release);
         // SAFETY: the close slot is idle until here, and nobody else can reach it.
         unsafe { core.close.begin(self, Payload::Nothing, Counted::socket()) };
         // SAFETY: just begun, once.
@@ -333,7 +334,7 @@ impl Outstanding {
     /// # Safety
     ///
     /// As [`adopt`](Self::adopt).
-    pub(crate) unsafe fn close_orphan(self, socket: *mut WSK_SOCKET) {
+    pub(crate) unsafe fn close_orphan(self, socket: NonNull<WSK_SOCKET>) {
         // SAFETY: the caller's promise is the same.
         let (core, close) = unsafe { self.adopt(socket) };
         drop(close);

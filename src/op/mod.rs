@@ -10,7 +10,9 @@
 //! sees an IRP.
 
 pub(crate) mod calls;
+mod completion;
 pub(crate) mod core;
+pub(crate) mod handle;
 pub(crate) mod handshake;
 pub(crate) mod list;
 pub(crate) mod operation;

@@ -13,7 +13,10 @@ use core::{
     time::Duration,
 };
 
-use super::slot::{Finished, Handle, Payload, Refusal};
+use super::{
+    handle::{Finished, Handle},
+    slot::{Payload, Refusal},
+};
 use crate::{
     irql::Passive,
     status::{Error, Result, Status},

@@ -3,8 +3,8 @@
 use super::request::Close;
 use crate::op::{
     core::CoreRef,
+    handle::{Finished, Handle},
     operation::Operation,
-    slot::{Finished, Handle},
 };
 
 /// An open socket. Dropping it closes it, without waiting for that.

@@ -1,0 +1,125 @@
+//! The IRP side of a request: the completion routine, and what the last side does.
+//!
+//! It records, publishes and wakes. It calls no WSK function [wsk 3.9], never blocks, and always
+//! returns `STATUS_MORE_PROCESSING_REQUIRED` [wsk 3.2]. It runs at <= DISPATCH_LEVEL on any thread,
+//! possibly before the call that started the request has returned [wsk 3.5].
+
+// UNSAFETY: called by the I/O manager with addresses, under the protocol of `handshake`.
+#![expect(unsafe_code, reason = "called by the I/O manager")]
+
+use core::ptr::NonNull;
+
+use wsk_sys::{
+    WSK_SOCKET, irp_information, irp_status,
+    wdk_sys::{NTSTATUS, PDEVICE_OBJECT, PIRP, PVOID, STATUS_MORE_PROCESSING_REQUIRED},
+};
+
+use super::slot::{Held, Payload, Slot, Waiter};
+use crate::{counters::lose_bytes, status::Status};
+
+/// What the I/O status block said at completion.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Completion {
+    pub(crate) status: Status,
+    /// Defined on success only, and then by the kind of request.
+    pub(crate) information: usize,
+}
+
+impl Completion {
+    /// The socket that a successful WskSocket or WskAccept made.
+    pub(crate) fn socket(self) -> Option<NonNull<WSK_SOCKET>> {
+        NonNull::new(core::ptr::with_exposed_provenance_mut(self.information))
+    }
+}
+
+/// The completion routine.
+pub(super) unsafe extern "C" fn completed(
+    _device: PDEVICE_OBJECT,
+    irp: PIRP,
+    context: PVOID,
+) -> NTSTATUS {
+    // SAFETY: the context that `prepare` set: a slot that the IRP side holds until `finish`.
+    let slot = unsafe { NonNull::new_unchecked(context.cast::<Slot>()) };
+    // SAFETY: the IRP is completed, and ours until this returns [wsk 3.2].
+    let status = unsafe { irp_status(irp) };
+    // SAFETY: as above.
+    let information = unsafe { irp_information(irp) };
+    let completion = Completion {
+        status: Status::from_raw(status),
+        information: usize::try_from(information).unwrap_or(0),
+    };
+    // SAFETY: the IRP side, once for each IRP [wsk 3.5].
+    unsafe { finish(slot, completion) };
+    STATUS_MORE_PROCESSING_REQUIRED
+}
+
+/// Records, publishes, wakes, and lets the IRP side go.
+///
+/// # Safety
+///
+/// Called by the IRP side, once for each `begin`.
+pub(super) unsafe fn finish(slot: NonNull<Slot>, completion: Completion) {
+    // SAFETY: the IRP side holds the slot until `release_irp`.
+    let shared = unsafe { slot.as_ref() };
+    // SAFETY: the IRP side's own. Dropped at the very end of this function.
+    let _outstanding = unsafe { (*shared.outstanding.get()).take() };
+    // SAFETY: the caller's promise.
+    let waiter = unsafe { shared.handshake.complete(completion) };
+    if let Some(Waiter::Thread) = waiter {
+        shared.event.set();
+    }
+    if shared.handshake.release_irp() {
+        // SAFETY: told to be the last.
+        unsafe { recycle(slot) }
+    }
+    if let Some(Waiter::Task(task)) = waiter {
+        task.wake();
+    }
+}
+
+/// Disposes of what nobody took, and gives the slot back to its socket.
+///
+/// # Safety
+///
+/// The caller was told to be the last side.
+pub(super) unsafe fn recycle(slot: NonNull<Slot>) {
+    // SAFETY: nobody else holds it, and the core, which frees it, is kept by `held`.
+    let shared = unsafe { slot.as_ref() };
+    // SAFETY: the last side.
+    let completion = unsafe { shared.handshake.take_result() };
+    // SAFETY: the last side.
+    let held = unsafe { (*shared.held.get()).take() };
+    // SAFETY: the last side.
+    unsafe { shared.handshake.reset() };
+    let Some(Held {
+        core,
+        payload,
+        _counted,
+    }) = held
+    else {
+        return;
+    };
+    if let Some(completion) = completion {
+        dispose(completion, payload);
+    }
+    // SAFETY: idle, one of the core's own, and nobody else has it.
+    unsafe { core.put_back(slot) }
+}
+
+/// Nobody wants the result: closes a socket that was made, counts bytes that were received.
+fn dispose(completion: Completion, payload: Payload) {
+    if !completion.status.is_success() {
+        return;
+    }
+    match payload {
+        Payload::Socket(unopened) => {
+            if let Some(socket) = completion.socket() {
+                // Not closed here: this may be a completion routine [wsk 3.9].
+                // SAFETY: the request was to make a socket for this core, and succeeded.
+                unsafe { unopened.close_orphan(socket) }
+            }
+        }
+        Payload::Receive(_) => lose_bytes(completion.information),
+        Payload::Nothing | Payload::Send(_) => {}
+    }
+}

@@ -1,0 +1,156 @@
+//! The handle side of a request: what an `Operation` holds.
+
+// UNSAFETY: reaches a slot that it shares with the provider, under the protocol of `handshake`.
+#![expect(unsafe_code, reason = "shares a slot with the IRP side")]
+
+use core::{
+    ptr::NonNull,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use wsk_sys::wdk_sys::ntddk::IoCancelIrp;
+
+use super::{
+    completion::{Completion, recycle},
+    core::CoreRef,
+    slot::{Held, Payload, Slot, Waiter},
+};
+use crate::{addr::SocketAddress, irql::Passive};
+
+/// The handle side of a request.
+///
+/// Dropping it abandons a request in flight: cancels it, and leaves what arrives to the completion.
+///
+/// # Invariants
+///
+/// Holds the handle side of a slot that was begun. Exclusive: only `&mut` reaches the waiter and
+/// the result.
+#[derive(Debug)]
+pub(crate) struct Handle(NonNull<Slot>);
+
+// SAFETY: the handle side of the handshake may be any thread.
+unsafe impl Send for Handle {}
+// SAFETY: a shared handle gives access to nothing.
+unsafe impl Sync for Handle {}
+
+/// What comes back: how it ended, what had been lent, and the addresses that WSK wrote.
+pub(crate) struct Finished {
+    pub(crate) completion: Completion,
+    pub(crate) payload: Payload,
+    pub(crate) local: SocketAddress,
+    pub(crate) remote: SocketAddress,
+}
+
+impl Finished {
+    /// The socket that a successful WskSocket or WskAccept made, with the handle of its close.
+    pub(crate) fn into_socket(self) -> Option<(CoreRef, Handle)> {
+        match self.payload {
+            Payload::Socket(unopened) if self.completion.status.is_success() => {
+                let socket = self.completion.socket()?;
+                // SAFETY: the request was to make a socket for this core, and succeeded; `self` is
+                // consumed.
+                Some(unsafe { unopened.adopt(socket) })
+            }
+            _ => None,
+        }
+    }
+}
+
+impl Handle {
+    /// Takes the handle side.
+    ///
+    /// # Safety
+    ///
+    /// `slot` was begun, and this is called once for it.
+    pub(crate) unsafe fn new(slot: NonNull<Slot>) -> Self {
+        Self(slot)
+    }
+
+    /// Ready when completed.
+    pub(crate) fn poll(&mut self, context: &Context<'_>) -> Poll<Finished> {
+        let slot = self.slot();
+        let completed = slot.handshake.poll(|waiter| match waiter {
+            Some(Waiter::Task(task)) => task.clone_from(context.waker()),
+            _ => *waiter = Some(Waiter::Task(context.waker().clone())),
+        });
+        completed.map(|()| self.take())
+    }
+
+    /// Waits until completed; `None` when `timeout` passed first.
+    pub(crate) fn wait(&mut self, timeout: Option<Duration>, passive: Passive) -> Option<Finished> {
+        loop {
+            let slot = self.slot();
+            let completed = slot.handshake.poll(|waiter| {
+                // The completion cannot set it now, since it has no waiter.
+                slot.event.clear();
+                *waiter = Some(Waiter::Thread);
+            });
+            if completed.is_ready() {
+                return Some(self.take());
+            }
+            if !slot.event.wait(timeout, passive) {
+                return None;
+            }
+        }
+    }
+
+    /// Asks the provider to end the request early. It completes all the same, possibly with success
+    /// [wsk 3.11].
+    pub(crate) fn cancel(&self) {
+        let slot = self.slot();
+        if slot.is_close() || !slot.handshake.request_cancel() {
+            return;
+        }
+        // SAFETY: the IRP was given to the provider before the handle was made. If it completes
+        // meanwhile, its memory still is an IRP without a cancel routine: it is only reused when
+        // the handle side, which is us, has let go.
+        unsafe { IoCancelIrp(slot.packet.get().cast()) };
+    }
+
+    /// The result of a completed request.
+    fn take(&mut self) -> Finished {
+        let slot = self.slot();
+        // SAFETY: completed, and the handle side is ours.
+        let completion = unsafe { slot.handshake.take_result() }.expect("a result is taken once");
+        // SAFETY: completed: `held` belongs to the handle side.
+        let held = unsafe { &mut *slot.held.get() };
+        let payload = held.as_mut().map_or(Payload::Nothing, |held| {
+            core::mem::replace(&mut held.payload, Payload::Nothing)
+        });
+        // SAFETY: completed: the provider does not write the arguments any more.
+        let arguments = unsafe { &*slot.arguments.get() };
+        Finished {
+            completion,
+            payload,
+            local: arguments.local,
+            remote: arguments.remote,
+        }
+    }
+
+    fn slot(&self) -> &Slot {
+        // SAFETY: the handle side keeps the slot (invariant).
+        unsafe { self.0.as_ref() }
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        let slot = self.slot();
+        // SAFETY: `held` is frozen while in flight, and ours from completion on.
+        let held = unsafe { &*slot.held.get() };
+        if let Some(Held {
+            core,
+            payload: Payload::Receive(_),
+            ..
+        }) = held
+        {
+            core.give_up_receiving();
+        }
+        self.cancel();
+        if self.slot().handshake.release_handle() {
+            // SAFETY: told to be the last.
+            unsafe { recycle(self.0) }
+        }
+    }
+}

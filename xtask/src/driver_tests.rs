@@ -1,0 +1,133 @@
+//! `cargo xtask driver-tests`: the sample driver, really loaded, in Wine; part of
+//! `cargo xtask test`.
+//!
+//! All cases run in one session of Wine, one after the other, each with services of its own. After
+//! a case that failed the session is ended and a new one started, so that no case sees what another
+//! left. `cases` holds the cases, `clients` the TCP clients that they need. Reports like Rust's test
+//! runner, which `cargo xtask test` understands.
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail};
+
+use crate::echo::{self, Harness};
+use crate::process;
+use crate::wine::{Position, Wine};
+use cases::{CASES, Case};
+
+mod cases;
+mod clients;
+
+/// Options of `cargo xtask driver-tests`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Run only the cases whose name contains NAME
+    #[arg(value_name = "NAME", default_value = "")]
+    filter: String,
+    /// Test this image instead of building one
+    #[arg(long, value_name = "FILE")]
+    image: Option<PathBuf>,
+}
+
+/// What a case works with.
+#[derive(Debug)]
+struct Bench {
+    wine: Wine,
+    /// The file name of the installed image.
+    image: String,
+    harness: Harness,
+}
+
+/// How a case ended, if it did not fail.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Outcome {
+    Passed,
+    /// This machine cannot run it, for this reason.
+    Skipped(String),
+}
+
+#[derive(Debug, Default)]
+struct Tally {
+    passed: usize,
+    failed: usize,
+    skipped: usize,
+}
+
+/// `cargo xtask driver-tests`.
+pub fn run(args: &Args) -> Result<()> {
+    let image = match &args.image {
+        Some(image) => image.clone(),
+        None => echo::build_image()?,
+    };
+    let harness = echo::build_harness()?;
+    let wanted: Vec<_> = CASES.iter().filter(|case| case.name.contains(&args.filter)).collect();
+    if wanted.is_empty() {
+        bail!("no case has `{}` in its name", args.filter);
+    }
+    let start = || -> Result<Bench> {
+        let wine = Wine::start()?;
+        let image = wine.install_image(&image)?;
+        Ok(Bench { wine, image, harness: harness.clone() })
+    };
+    let mut bench = start()?;
+    let mut tally = Tally::default();
+    println!("running {} tests in Wine", wanted.len() + 1);
+    for case in wanted {
+        process::check_interrupt()?;
+        if !run_case(case, &bench, &mut tally) {
+            bench.wine.end().context("cannot end Wine after a case that failed")?;
+            bench = start().context("cannot start Wine again after a case that failed")?;
+        }
+    }
+    let ended = bench.wine.end().map(|()| Outcome::Passed);
+    tally.report("session_ends_without_a_process_left", Instant::now(), &ended);
+    println!(
+        "\ntest result: {}. {} passed; {} failed; {} ignored",
+        if tally.failed == 0 { "ok" } else { "FAILED" },
+        tally.passed,
+        tally.failed,
+        tally.skipped
+    );
+    if tally.failed > 0 {
+        bail!("{} tests of the driver in Wine failed", tally.failed);
+    }
+    Ok(())
+}
+
+/// Runs one case and reports it. False if it failed.
+fn run_case(case: &Case, bench: &Bench, tally: &mut Tally) -> bool {
+    let before = bench.wine.log().position();
+    let started = Instant::now();
+    let result = (case.run)(bench);
+    tally.report(case.name, started, &result);
+    if result.is_err() {
+        print_log(bench, before);
+    }
+    result.is_ok()
+}
+
+fn print_log(bench: &Bench, from: Position) {
+    println!("  the driver's log and Wine's own words:{}", bench.wine.log().quote(from));
+}
+
+impl Tally {
+    fn report(&mut self, name: &str, started: Instant, result: &Result<Outcome>) {
+        let seconds = started.elapsed().as_secs_f64();
+        match result {
+            Ok(Outcome::Passed) => {
+                self.passed += 1;
+                println!("test driver::{name} ... ok ({seconds:.1} s)");
+            }
+            Ok(Outcome::Skipped(reason)) => {
+                self.skipped += 1;
+                println!("test driver::{name} ... ignored: SKIPPED, {reason}");
+            }
+            Err(error) => {
+                self.failed += 1;
+                println!("test driver::{name} ... FAILED");
+                println!("  {error:#}");
+            }
+        }
+    }
+}
