@@ -27,9 +27,9 @@ mod codes;
 mod log;
 mod service;
 
-pub use codes::{NtStatus, Win32Error};
+pub use codes::NtStatus;
 pub use log::{Line, Log, Position};
-pub use service::{Refusal, Service, Start, State};
+pub use service::{Service, Start, State};
 
 /// How long one command in a running Wine may take.
 const COMMAND_LIMIT: Duration = Duration::from_secs(30);
@@ -241,12 +241,11 @@ fn make_prefix(prefix: &Path) -> Result<()> {
         .advice(INSTALL)
         .run();
     end_processes(prefix)?;
-    let log = made?.log;
+    made?;
     ensure!(
         drivers_folder(prefix).is_dir(),
-        "wineboot made no Windows folder in {}; its words are in {}",
-        prefix.display(),
-        log.display()
+        "wineboot made no Windows folder in {}; its words are in target/log",
+        prefix.display()
     );
     fs::write(&marker, version).with_context(|| format!("cannot write {}", marker.display()))
 }
