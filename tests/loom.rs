@@ -1,0 +1,335 @@
+//! The lock-free modules in every interleaving: loom runs each scenario in all the ways that the
+//! memory model allows, and checks that no cell is accessed by two sides at once.
+//!
+//! The files are compiled a second time here, with loom's atomics and cells under the name that
+//! they use for `core`'s.
+
+// UNSAFETY: plays both sides of the handshake, whose functions each side may call only so often.
+#![expect(unsafe_code, reason = "plays both sides of the handshake")]
+
+mod sync {
+    pub mod primitive {
+        pub use loom::cell::UnsafeCell;
+        pub use loom::sync::atomic::{AtomicU32, Ordering};
+    }
+}
+
+#[path = "../src/sync/rundown.rs"]
+mod rundown;
+
+#[path = "../src/op/handshake.rs"]
+mod handshake;
+
+use std::task::Poll;
+
+use handshake::Handshake;
+use loom::{
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering::SeqCst},
+    },
+    thread,
+};
+use rundown::{Closing, Rundown};
+
+const RESULT: u32 = 7;
+
+/// A request between two threads: counts what must happen exactly once.
+#[derive(Default)]
+struct Request {
+    handshake: Option<Handshake<u32, u32>>,
+    /// Sides that were told to be the last.
+    last: AtomicU32,
+    /// The waiter that completion gave back; 0 is none.
+    woken: AtomicU32,
+    /// Results that anybody took.
+    results: AtomicU32,
+}
+
+impl Request {
+    fn begun() -> Arc<Self> {
+        let request = Self {
+            handshake: Some(Handshake::new()),
+            ..Self::default()
+        };
+        request.handshake().begin();
+        Arc::new(request)
+    }
+
+    fn handshake(&self) -> &Handshake<u32, u32> {
+        self.handshake.as_ref().expect("made in `begun`")
+    }
+
+    /// What the completion routine does.
+    fn complete(&self) {
+        // SAFETY: the IRP side of each scenario calls this once.
+        let waiter = unsafe { self.handshake().complete(RESULT) };
+        if let Some(waiter) = waiter {
+            self.woken.store(waiter, SeqCst);
+        }
+        if self.handshake().release_irp() {
+            self.be_last();
+        }
+    }
+
+    fn poll(&self, waiter: u32) -> Poll<()> {
+        self.handshake().poll(|cell| *cell = Some(waiter))
+    }
+
+    fn take_result(&self) {
+        // SAFETY: callers are the handle side and have seen completion.
+        assert_eq!(unsafe { self.handshake().take_result() }, Some(RESULT));
+        self.results.fetch_add(1, SeqCst);
+    }
+
+    fn drop_handle(&self) {
+        if self.handshake().release_handle() {
+            self.be_last();
+        }
+    }
+
+    fn be_last(&self) {
+        assert_eq!(
+            self.last.fetch_add(1, SeqCst),
+            0,
+            "two sides were told to be the last"
+        );
+        // SAFETY: told to be the last.
+        if unsafe { self.handshake().take_result() }.is_some() {
+            self.results.fetch_add(1, SeqCst);
+        }
+        // SAFETY: told to be the last.
+        unsafe { self.handshake().reset() };
+    }
+
+    /// Both sides are done.
+    fn check_end(&self) {
+        assert_eq!(self.last.load(SeqCst), 1, "nobody was told to be the last");
+        assert_eq!(
+            self.results.load(SeqCst),
+            1,
+            "the result was lost, or taken twice"
+        );
+    }
+}
+
+/// Runs both sides at the same time, in every order, to their end.
+fn explore(handle: fn(&Request)) {
+    loom::model(move || {
+        let request = Request::begun();
+        let irp = request.clone();
+        let completion = thread::spawn(move || irp.complete());
+        handle(&request);
+        completion.join().expect("the IRP side");
+        request.check_end();
+    });
+}
+
+/// The handle is dropped at any time before, while or after the request completes.
+#[test]
+fn handshake_dropped_handle_and_completion_agree_on_the_last() {
+    explore(Request::drop_handle);
+}
+
+/// Polled once: either ready, or the waiter comes back from completion, and a second poll is ready.
+#[test]
+fn handshake_polled_once_gives_the_result_or_wakes_the_waiter() {
+    loom::model(|| {
+        let request = Request::begun();
+        let irp = request.clone();
+        let completion = thread::spawn(move || irp.complete());
+        let ready = request.poll(1).is_ready();
+        completion.join().expect("the IRP side");
+        if !ready {
+            assert_eq!(request.woken.load(SeqCst), 1, "the waiter was not woken");
+            assert!(request.poll(1).is_ready(), "woken, but not ready");
+        }
+        request.take_result();
+        request.drop_handle();
+        request.check_end();
+    });
+}
+
+/// Polled by two waiters in turn: if none of the polls was ready, the second waiter is woken.
+#[test]
+fn handshake_polled_twice_wakes_the_last_waiter() {
+    loom::model(|| {
+        let request = Request::begun();
+        let irp = request.clone();
+        let completion = thread::spawn(move || irp.complete());
+        let ready = request.poll(1).is_ready() || request.poll(2).is_ready();
+        completion.join().expect("the IRP side");
+        if !ready {
+            assert_eq!(
+                request.woken.load(SeqCst),
+                2,
+                "the last waiter was not woken"
+            );
+        }
+        request.take_result();
+        request.drop_handle();
+        request.check_end();
+    });
+}
+
+/// Polled, and taken if ready, else dropped in flight.
+#[test]
+fn handshake_polled_then_dropped_loses_no_result() {
+    explore(|request| {
+        if request.poll(1).is_ready() {
+            request.take_result();
+        }
+        request.drop_handle();
+    });
+}
+
+/// Cancelled before, while and after it completes: asked for once at most, never when completion was
+/// seen before.
+#[test]
+fn handshake_cancelled_requests_it_at_most_once() {
+    explore(|request| {
+        let completed = request.handshake().is_completed();
+        let asked = request.handshake().request_cancel();
+        assert!(
+            !(completed && asked),
+            "cancelled what was seen to be complete"
+        );
+        assert!(!request.handshake().request_cancel(), "cancelled twice");
+        request.drop_handle();
+    });
+}
+
+/// Forgotten: the IRP side finishes alone, nobody is the last, and nothing is touched by two.
+#[test]
+fn handshake_forgotten_handle_leaves_the_slot_alone() {
+    loom::model(|| {
+        let request = Request::begun();
+        let irp = request.clone();
+        let completion = thread::spawn(move || irp.complete());
+        let _ = request.poll(1);
+        completion.join().expect("the IRP side");
+        assert_eq!(request.last.load(SeqCst), 0);
+    });
+}
+
+/// Completed before the call returns: the handle side finds it ready.
+#[test]
+fn handshake_inline_completion_is_ready_at_the_first_poll() {
+    loom::model(|| {
+        let request = Request::begun();
+        request.complete();
+        assert!(request.poll(1).is_ready());
+        request.take_result();
+        request.drop_handle();
+        request.check_end();
+    });
+}
+
+/// Used again after its end: the second request knows nothing of the first.
+#[test]
+fn handshake_recycled_begins_anew() {
+    loom::model(|| {
+        let request = Request::begun();
+        assert!(request.handshake().request_cancel());
+        let irp = request.clone();
+        let completion = thread::spawn(move || irp.complete());
+        request.drop_handle();
+        completion.join().expect("the IRP side");
+        request.check_end();
+        request.last.store(0, SeqCst);
+        request.results.store(0, SeqCst);
+        request.handshake().begin();
+        assert!(request.poll(3).is_pending());
+        assert!(request.handshake().request_cancel(), "not cancelled yet");
+        request.complete();
+        assert_eq!(request.woken.load(SeqCst), 3);
+        request.take_result();
+        request.drop_handle();
+        request.check_end();
+    });
+}
+
+/// What stands for the socket: how many do what follows the rundown, and how many are inside.
+#[derive(Default)]
+struct Socket {
+    closed: AtomicU32,
+    inside: AtomicU32,
+}
+
+impl Socket {
+    fn close(&self) {
+        assert_eq!(self.inside.load(SeqCst), 0, "closed while a call runs");
+        assert_eq!(self.closed.fetch_add(1, SeqCst), 0, "closed twice");
+    }
+
+    fn call(&self, rundown: &Rundown) {
+        if !rundown.acquire() {
+            return;
+        }
+        self.inside.fetch_add(1, SeqCst);
+        assert_eq!(self.closed.load(SeqCst), 0, "called after the close");
+        self.inside.fetch_sub(1, SeqCst);
+        if rundown.release() {
+            self.close();
+        }
+    }
+
+    fn begin_close(&self, rundown: &Rundown) {
+        if rundown.close() == Closing::Drained {
+            self.close();
+        }
+    }
+}
+
+fn explore_rundown(sides: [fn(&Socket, &Rundown); 3]) {
+    loom::model(move || {
+        let shared = Arc::new((Socket::default(), Rundown::new()));
+        let [first, others @ ..] = sides;
+        let others = others.map(|side| {
+            let shared = shared.clone();
+            thread::spawn(move || side(&shared.0, &shared.1))
+        });
+        first(&shared.0, &shared.1);
+        for side in others {
+            side.join().expect("a side");
+        }
+        assert_eq!(shared.0.closed.load(SeqCst), 1, "nobody closed");
+        assert!(!shared.1.acquire(), "let in after the close");
+    });
+}
+
+/// Two calls and a close: the close comes once, when no call runs [wsk 10.1].
+#[test]
+fn rundown_two_calls_and_a_close() {
+    explore_rundown([Socket::begin_close, Socket::call, Socket::call]);
+}
+
+/// Two closes and a call: one of the three closes.
+#[test]
+fn rundown_two_closes_and_a_call() {
+    explore_rundown([Socket::call, Socket::begin_close, Socket::begin_close]);
+}
+
+/// A reference that is cloned while another side closes: the last of them drains.
+#[test]
+fn rundown_cloned_reference_counts_after_close() {
+    loom::model(|| {
+        let shared = Arc::new((AtomicU32::new(0), Rundown::new()));
+        assert!(shared.1.acquire());
+        let other = shared.clone();
+        let closer = thread::spawn(move || other.1.close());
+        shared.1.acquire_again();
+        for _ in 0..2 {
+            if shared.1.release() {
+                shared.0.fetch_add(1, SeqCst);
+            }
+        }
+        let found = closer.join().expect("the closer");
+        let drained = u32::from(found == Closing::Drained);
+        assert_eq!(
+            shared.0.load(SeqCst) + drained,
+            1,
+            "drained not exactly once"
+        );
+    });
+}
