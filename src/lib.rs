@@ -37,7 +37,8 @@
 //! fn serve_one(address: SocketAddr, passive: Passive) -> wsk::Result<()> {
 //!     let registration = Registration::register(Version::V1_0, passive)?;
 //!     let provider = registration.capture_timeout(Duration::from_secs(1), passive)?;
-//!     let mut listener = ListenSocket::open(&provider, AddressFamily::of(&address)).wait(passive)?;
+//!     let family = AddressFamily::of(&address);
+//!     let mut listener = ListenSocket::open(&provider, family).wait(passive)?;
 //!     listener.bind(address).wait(passive)?;
 //!     let accepted = listener.accept().wait_timeout(Duration::from_secs(30), passive)?;
 //!     let mut buffer = wsk::Buffer::with_capacity(16)?;

@@ -1,7 +1,7 @@
 //! Registration with the WSK subsystem, and the provider interface captured through it.
 //!
 //! ```text
-//! Registration::register --- capture ---> Provider (clones: in user hands, one in every socket until it is closed)
+//! Registration::register --- capture ---> Provider: in user hands, and in every open socket
 //!        |                                    |
 //!        +-- deregister: no new Provider; waits until the last is dropped; releases; WskDeregister
 //! ```

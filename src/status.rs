@@ -46,17 +46,22 @@ statuses! {
     NOT_IMPLEMENTED = STATUS_NOT_IMPLEMENTED, "The provider has no such function.";
     INVALID_HANDLE = STATUS_INVALID_HANDLE, "The object does not exist (any more).";
     INVALID_PARAMETER = STATUS_INVALID_PARAMETER, "An argument is wrong.";
-    INVALID_DEVICE_REQUEST = STATUS_INVALID_DEVICE_REQUEST, "The object does not take this request.";
-    ACCESS_DENIED = STATUS_ACCESS_DENIED, "Forbidden, for example by another socket's exclusive use of the address.";
+    INVALID_DEVICE_REQUEST = STATUS_INVALID_DEVICE_REQUEST,
+        "The object does not take this request.";
+    ACCESS_DENIED = STATUS_ACCESS_DENIED,
+        "Forbidden, for example by another socket's exclusive use of the address.";
     BUFFER_TOO_SMALL = STATUS_BUFFER_TOO_SMALL, "The output does not fit.";
     OBJECT_TYPE_MISMATCH = STATUS_OBJECT_TYPE_MISMATCH, "The object or value is of another type.";
     OBJECT_NAME_INVALID = STATUS_OBJECT_NAME_INVALID, "The name is malformed.";
     OBJECT_NAME_NOT_FOUND = STATUS_OBJECT_NAME_NOT_FOUND, "No object of this name.";
     OBJECT_PATH_NOT_FOUND = STATUS_OBJECT_PATH_NOT_FOUND, "No object on the way to this name.";
-    INSUFFICIENT_RESOURCES = STATUS_INSUFFICIENT_RESOURCES, "No memory, or another resource is used up.";
-    DEVICE_NOT_READY = STATUS_DEVICE_NOT_READY, "The WSK subsystem is not ready, or the client is deregistering.";
+    INSUFFICIENT_RESOURCES = STATUS_INSUFFICIENT_RESOURCES,
+        "No memory, or another resource is used up.";
+    DEVICE_NOT_READY = STATUS_DEVICE_NOT_READY,
+        "The WSK subsystem is not ready, or the client is deregistering.";
     IO_TIMEOUT = STATUS_IO_TIMEOUT, "The deadline passed before the request completed.";
-    NOT_SUPPORTED = STATUS_NOT_SUPPORTED, "Not supported, for example by this transport or this Windows.";
+    NOT_SUPPORTED = STATUS_NOT_SUPPORTED,
+        "Not supported, for example by this transport or this Windows.";
     CANCELLED = STATUS_CANCELLED, "Cancelled, by the caller or by closing the socket.";
     LOCAL_DISCONNECT = STATUS_LOCAL_DISCONNECT, "This side disconnected.";
     REMOTE_DISCONNECT = STATUS_REMOTE_DISCONNECT, "The other side disconnected.";
@@ -64,9 +69,11 @@ statuses! {
     CONNECTION_DISCONNECTED = STATUS_CONNECTION_DISCONNECTED, "The transport disconnected.";
     CONNECTION_RESET = STATUS_CONNECTION_RESET, "The other side reset the connection.";
     CONNECTION_REFUSED = STATUS_CONNECTION_REFUSED, "Nobody accepts connections at the address.";
-    GRACEFUL_DISCONNECT = STATUS_GRACEFUL_DISCONNECT, "The connection was closed in an orderly way.";
+    GRACEFUL_DISCONNECT = STATUS_GRACEFUL_DISCONNECT,
+        "The connection was closed in an orderly way.";
     ADDRESS_ALREADY_EXISTS = STATUS_ADDRESS_ALREADY_EXISTS, "The address is in use.";
-    ADDRESS_ALREADY_ASSOCIATED = STATUS_ADDRESS_ALREADY_ASSOCIATED, "The address is still associated with an old connection.";
+    ADDRESS_ALREADY_ASSOCIATED = STATUS_ADDRESS_ALREADY_ASSOCIATED,
+        "The address is still associated with an old connection.";
     CONNECTION_INVALID = STATUS_CONNECTION_INVALID, "There is no such connection.";
     CONNECTION_ACTIVE = STATUS_CONNECTION_ACTIVE, "The connection exists already.";
     CONNECTION_ABORTED = STATUS_CONNECTION_ABORTED, "The connection was aborted.";
@@ -77,7 +84,8 @@ statuses! {
     REQUEST_ABORTED = STATUS_REQUEST_ABORTED, "The request was aborted.";
     FILE_FORCED_CLOSED = STATUS_FILE_FORCED_CLOSED, "The socket is dead and must be closed.";
     FILE_CLOSED = STATUS_FILE_CLOSED, "The object has been closed.";
-    INVALID_DEVICE_STATE = STATUS_INVALID_DEVICE_STATE, "The object is not in the state for this request.";
+    INVALID_DEVICE_STATE = STATUS_INVALID_DEVICE_STATE,
+        "The object is not in the state for this request.";
     INVALID_BUFFER_SIZE = STATUS_INVALID_BUFFER_SIZE, "The size of a buffer is wrong.";
     INVALID_ADDRESS_COMPONENT = STATUS_INVALID_ADDRESS_COMPONENT, "Part of the address is wrong.";
     INVALID_ADDRESS = STATUS_INVALID_ADDRESS, "The address is wrong.";

@@ -183,8 +183,8 @@ fn handshake_polled_then_dropped_loses_no_result() {
     });
 }
 
-/// Cancelled before, while and after it completes: asked for once at most, never when completion was
-/// seen before.
+/// Cancelled before, while and after it completes: asked for once at most, never when completion
+/// was seen before.
 #[test]
 fn handshake_cancelled_requests_it_at_most_once() {
     explore(|request| {

@@ -14,7 +14,12 @@
 //! });
 //! # mod my_driver {
 //! #     use wdk_sys::{NTSTATUS, PCUNICODE_STRING, PDRIVER_OBJECT};
-//! #     pub unsafe extern "system" fn driver_entry(_: PDRIVER_OBJECT, _: PCUNICODE_STRING) -> NTSTATUS { 0 }
+//! #     pub unsafe extern "system" fn driver_entry(
+//! #         _: PDRIVER_OBJECT,
+//! #         _: PCUNICODE_STRING,
+//! #     ) -> NTSTATUS {
+//! #         0
+//! #     }
 //! # }
 //! ```
 //!

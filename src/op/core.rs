@@ -1,12 +1,12 @@
 //! What all requests of one socket share: the WSK socket, the rundown of calls, the slots, and the
 //! close.
 //!
-//! | kept by                | keeps                                                                              |
-//! |------------------------|------------------------------------------------------------------------------------|
-//! | [`CoreRef`]            | the memory                                                                         |
-//! | [`Outstanding`]        | the provider, and so the registration: one for the socket until it is closed, one   |
-//! |                        | for each IRP until its completion routine is through                                |
-//! | [`Call`]               | the WSK socket: it is not closed while a call runs [wsk 10.1]                      |
+//! | kept by         | keeps                                                                   |
+//! |-----------------|-------------------------------------------------------------------------|
+//! | [`CoreRef`]     | the memory                                                              |
+//! | [`Outstanding`] | the provider, and so the registration: one for the socket until it is   |
+//! |                 | closed, one for each IRP until its completion routine is through        |
+//! | [`Call`]        | the WSK socket: it is not closed while a call runs [wsk 10.1]           |
 //!
 //! Closing: `begin_close` lets no new call in; the last running call, or `begin_close` itself,
 //! calls WskCloseSocket, once, at any IRQL up to DISPATCH_LEVEL [wsk 10.6], with an IRP that is

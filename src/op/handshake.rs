@@ -10,25 +10,26 @@
 //!            begin (1)                   complete (2)
 //!  Idle ----------------> InFlight ---------------------> Completed
 //!   ^                      |   |  ^                        |      |
-//!   |       request_cancel |   |  | (cancel is only        |      | release_irp (4), release_handle (5):
-//!   |                  (3) |   |  |  a request)            |      | the second of the two is the last
-//!   |                      v   |  |                        |      v
+//!   |       request_cancel |   |  | cancelling is          |      | release_irp (4) and
+//!   |                  (3) |   |  | only a request         |      | release_handle (5): the
+//!   |                      v   |  |                        |      v second one is the last
 //!   |              CancelRequested ------ complete (2) ----+    reset (6)
 //!   |                      |   |                                  |
-//!   |    abandon = (5) before (2)                                 |
+//!   |    release_handle (5) before complete (2)                   |
 //!   |                      v                                      |
 //!   |                  Abandoned ---- complete (2), release_irp (4): last
 //!   +-------------------------------------------------------------+
 //! ```
 //!
-//! | bit       | set by            | cleared by       | while set                                               |
-//! |-----------|-------------------|------------------|---------------------------------------------------------|
-//! | HANDLE    | `begin`           | `release_handle` | the caller's handle may touch the slot                  |
-//! | IRP       | `begin`           | `release_irp`    | provider or completion routine may touch the slot       |
-//! | COMPLETED | `complete`        | `reset`          | the result is there, and belongs to the handle          |
-//! | WAITER    | `poll`            | both of handle's | the waiter cell belongs to `complete`; clear and not    |
-//! |           |                   |                  | COMPLETED: it belongs to the handle                     |
-//! | CANCEL    | `request_cancel`  | `reset`          | the IRP has been asked to end early                     |
+//! | bit       | set by           | cleared by       | while set                              |
+//! |-----------|------------------|------------------|----------------------------------------|
+//! | HANDLE    | `begin`          | `release_handle` | the handle side may touch the slot     |
+//! | IRP       | `begin`          | `release_irp`    | the IRP side may touch the slot        |
+//! | COMPLETED | `complete`       | `reset`          | the result is there, for the handle    |
+//! | WAITER    | `poll`           | the handle side  | the waiter cell is for `complete`      |
+//! | CANCEL    | `request_cancel` | `reset`          | the IRP has been asked to end early    |
+//!
+//! While WAITER and COMPLETED are both clear, the waiter cell is the handle side's.
 //!
 //! There is no state "submitting": what the WSK call returns decides nothing, so the time before it
 //! returns is like any other time in flight.

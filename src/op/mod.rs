@@ -1,13 +1,14 @@
 //! Operations: the life of one request from the call to its result.
 //!
 //! ```text
-//! socket -> calls -> Core::start -> Slot::prepare -> WSK ... completion routine -> Handshake -> Operation -> caller
+//! socket -> calls -> Outstanding::start -> Slot::prepare -> WSK ...
+//!     ... completion routine -> Handshake -> Handle -> Operation -> caller
 //! ```
 //!
-//! `handshake` decides who may touch what; `slot` is the one nonpaged allocation that a request is;
-//! `core` is what all requests of a socket share; `list` is the open sockets of a registration;
-//! `calls` makes each WSK call; `operation` is what the caller holds. Nothing above this folder
-//! sees an IRP.
+//! `handshake` decides who may touch what; `slot` is the one nonpaged allocation that a request is,
+//! `handle` and `completion` are its two sides; `core` is what all requests of a socket share,
+//! `list` the open sockets of a registration; `calls` makes each WSK call; `operation` is what the caller
+//! holds. Nothing above this folder sees an IRP.
 
 pub(crate) mod calls;
 mod completion;

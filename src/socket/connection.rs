@@ -123,7 +123,8 @@ impl ConnectionSocket {
     }
 
     /// Closes it, and gives what completes when it is closed; requests in flight are cancelled and
-    /// complete first.
+    /// complete first. A close cannot be cancelled: a deadline does not shorten it, but the
+    /// operation may be dropped, and the socket is closed all the same.
     ///
     /// IRQL: <= DISPATCH_LEVEL.
     ///

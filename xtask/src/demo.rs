@@ -99,23 +99,28 @@ pub fn run(args: &Args) -> Result<()> {
     let started = Instant::now();
     let report = paths::report().join("demo.json");
     remove_old(&report)?;
-    let mut steps = Steps::default();
-    let image = steps.run("build and sign wsk_echo.sys for Wine", echo::build_image)?;
-    let harness = steps.run("build wsk-harness", echo::build_harness)?;
     ensure!(
         echo::is_free(args.port),
         "127.0.0.1:{} is in use\n  what to do: end the program that listens there, or choose \
          another port with --port",
         args.port
     );
+    let mut steps = Steps::default();
+    let image = steps.run("build and sign wsk_echo.sys for Wine", echo::build_image)?;
+    let harness = steps.run("build wsk-harness", echo::build_harness)?;
     let wine = steps.run("start Wine in its own prefix", Wine::start)?;
     let loaded = with_driver(args, &mut steps, &wine, &image, &harness);
     let driver_log = wine.log().driver_lines();
     if loaded.is_err() {
-        println!("the driver's log and Wine's last words:{}", wine.log().quote(Position::default()));
+        println!(
+            "the driver's log and Wine's last words:{}",
+            wine.log().quote(Position::default())
+        );
     }
     let (figures, counters) = loaded?;
-    steps.run("end Wine and check that nothing of it is left", || wine.end())?;
+    steps.run("end Wine and check that nothing of it is left", || {
+        wine.end()
+    })?;
 
     let size = fs::metadata(&image).with_context(|| format!("cannot read {}", image.display()))?;
     let content = Report {
@@ -131,7 +136,11 @@ pub fn run(args: &Args) -> Result<()> {
     };
     write(&report, &content)?;
     judge(&content)?;
-    println!("done in {:.1} s; figures are in {}", content.seconds, report.display());
+    println!(
+        "done in {:.1} s; figures are in {}",
+        content.seconds,
+        report.display()
+    );
     Ok(())
 }
 
@@ -152,7 +161,9 @@ fn with_driver(
     })?;
     let address = steps.run("sc start wsk_echo", || driver.listen())?;
     log.print_new();
-    let figures = steps.run("echo through native TCP clients", || clients(harness, address))?;
+    let figures = steps.run("echo through native TCP clients", || {
+        clients(harness, address)
+    })?;
     log.print_new();
     if args.keep {
         keep(address, &mut log)?;
@@ -168,7 +179,13 @@ fn clients(harness: &Harness, address: SocketAddr) -> Result<Value> {
     let json = paths::report().join("harness.json");
     let finished = harness
         .command("clients", "echo", address, CONNECTIONS)
-        .args(["--messages", &MESSAGES.to_string(), "--size", SIZES, "--json"])
+        .args([
+            "--messages",
+            &MESSAGES.to_string(),
+            "--size",
+            SIZES,
+            "--json",
+        ])
         .arg(&json)
         .time_limit(CLIENTS_LIMIT)
         .run()?;
@@ -180,7 +197,11 @@ fn clients(harness: &Harness, address: SocketAddr) -> Result<Value> {
 
 /// Leaves the driver running until Enter; shows what it prints meanwhile.
 fn keep(address: SocketAddr, log: &mut LogPrinter<'_>) -> Result<()> {
-    println!("wsk_echo.sys listens on {address}. Try: nc {} {}", address.ip(), address.port());
+    println!(
+        "wsk_echo.sys listens on {address}. Try: nc {} {}",
+        address.ip(),
+        address.port()
+    );
     println!("Enter stops it; Ctrl-C ends Wine at once.");
     let enter = enter();
     loop {
@@ -249,7 +270,11 @@ fn judge(report: &Report) -> Result<()> {
         "{messages} messages came back, {} wrong",
         report.mismatches
     );
-    ensure!(report.leaked == 0, "the driver left {} objects alive", report.leaked);
+    ensure!(
+        report.leaked == 0,
+        "the driver left {} objects alive",
+        report.leaked
+    );
     let driver = &report.driver;
     ensure!(
         driver.late_allocations == 0,

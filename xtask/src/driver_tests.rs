@@ -2,9 +2,9 @@
 //! `cargo xtask test`.
 //!
 //! All cases run in one session of Wine, one after the other, each with services of its own. After
-//! a case that failed the session is ended and a new one started, so that no case sees what another
-//! left. `cases` holds the cases, `clients` the TCP clients that they need. Reports like Rust's test
-//! runner, which `cargo xtask test` understands.
+//! a case that failed the session is ended and a new one started, so that no case sees what
+//! another left. `cases` holds the cases, `clients` the TCP clients that they need. Reports like
+//! Rust's test runner, which `cargo xtask test` understands.
 
 use std::path::PathBuf;
 use std::time::Instant;
@@ -13,7 +13,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::echo::{self, Harness};
 use crate::process;
-use crate::wine::{Position, Wine};
+use crate::wine::Wine;
 use cases::{CASES, Case};
 
 mod cases;
@@ -61,14 +61,21 @@ pub fn run(args: &Args) -> Result<()> {
         None => echo::build_image()?,
     };
     let harness = echo::build_harness()?;
-    let wanted: Vec<_> = CASES.iter().filter(|case| case.name.contains(&args.filter)).collect();
+    let wanted: Vec<_> = CASES
+        .iter()
+        .filter(|case| case.name.contains(&args.filter))
+        .collect();
     if wanted.is_empty() {
         bail!("no case has `{}` in its name", args.filter);
     }
     let start = || -> Result<Bench> {
         let wine = Wine::start()?;
         let image = wine.install_image(&image)?;
-        Ok(Bench { wine, image, harness: harness.clone() })
+        Ok(Bench {
+            wine,
+            image,
+            harness: harness.clone(),
+        })
     };
     let mut bench = start()?;
     let mut tally = Tally::default();
@@ -76,12 +83,16 @@ pub fn run(args: &Args) -> Result<()> {
     for case in wanted {
         process::check_interrupt()?;
         if !run_case(case, &bench, &mut tally) {
-            bench.wine.end().context("cannot end Wine after a case that failed")?;
+            bench
+                .wine
+                .end()
+                .context("cannot end Wine after a case that failed")?;
             bench = start().context("cannot start Wine again after a case that failed")?;
         }
     }
+    let started = Instant::now();
     let ended = bench.wine.end().map(|()| Outcome::Passed);
-    tally.report("session_ends_without_a_process_left", Instant::now(), &ended);
+    tally.report("session_ends_without_a_process_left", started, &ended);
     println!(
         "\ntest result: {}. {} passed; {} failed; {} ignored",
         if tally.failed == 0 { "ok" } else { "FAILED" },
@@ -102,13 +113,10 @@ fn run_case(case: &Case, bench: &Bench, tally: &mut Tally) -> bool {
     let result = (case.run)(bench);
     tally.report(case.name, started, &result);
     if result.is_err() {
-        print_log(bench, before);
+        let words = bench.wine.log().quote(before);
+        println!("  the driver's log, and Wine's own words:{words}");
     }
     result.is_ok()
-}
-
-fn print_log(bench: &Bench, from: Position) {
-    println!("  the driver's log and Wine's own words:{}", bench.wine.log().quote(from));
 }
 
 impl Tally {

@@ -54,7 +54,9 @@ impl Counters {
     /// Reads `stopped: connections=1 echoes=2 ..`; fails unless every counter is there.
     fn parse(line: &str) -> Result<Self> {
         let value = |name: &str| {
-            let mut fields = line.split_whitespace().filter_map(|field| field.split_once('='));
+            let mut fields = line
+                .split_whitespace()
+                .filter_map(|field| field.split_once('='));
             let number = fields.find(|(field, _)| *field == name);
             number
                 .and_then(|(_, number)| number.parse().ok())

@@ -1,9 +1,9 @@
 //! The driver's parameters: values of the `Parameters` key below its service's key in the registry.
 //!
-//! | value            | type                   | meaning                                | if missing |
-//! |------------------|------------------------|----------------------------------------|------------|
-//! | `Port`           | `REG_DWORD`, `REG_SZ`  | TCP port, 1 to 65535                   | 40007      |
-//! | `MaxConnections` | `REG_DWORD`, `REG_SZ`  | connections served at a time, 1 and up | 1024       |
+//! | value            | type                  | meaning                              | if missing |
+//! |------------------|-----------------------|--------------------------------------|------------|
+//! | `Port`           | `REG_DWORD`, `REG_SZ` | TCP port, from 1                     | 40007      |
+//! | `MaxConnections` | `REG_DWORD`, `REG_SZ` | connections served at a time, from 1 | 1024       |
 //!
 //! A value that makes no sense is an error that names it, not a default.
 

@@ -91,7 +91,10 @@ exports! {
         KeCancelTimer, KeInitializeTimer, KeInitializeTimerEx, KeReadStateTimer, KeSetTimer,
         KeSetTimerEx,
     }
-    wait { KeDelayExecutionThread, KeWaitForMultipleObjects, KeWaitForSingleObject, ZwWaitForSingleObject }
+    wait { KeDelayExecutionThread,
+        KeWaitForMultipleObjects, KeWaitForSingleObject,
+        ZwWaitForSingleObject,
+    }
     work_item { IoAllocateWorkItem, IoFreeWorkItem, IoQueueWorkItem, IoQueueWorkItemEx }
     ;
     others:

@@ -3,6 +3,7 @@
 //!
 //! It knows the interface only through `wsk-sys`, and shows what the simulator asks of a driver.
 
+// UNSAFETY: plays a driver in C, which calls the kernel directly.
 #![expect(unsafe_code, reason = "a client in the manner of C")]
 
 use core::ffi::c_void;

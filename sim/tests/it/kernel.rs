@@ -1,5 +1,6 @@
 //! The kernel's exports, used as they are meant.
 
+// UNSAFETY: plays a driver in C, which calls the kernel directly.
 #![expect(unsafe_code, reason = "calls the exports of the kernel")]
 
 use core::cell::UnsafeCell;

@@ -1,5 +1,6 @@
 //! The TCP provider, by a client in the manner of C.
 
+// UNSAFETY: plays a driver in C, which calls the kernel directly.
 #![expect(unsafe_code, reason = "a client in the manner of C")]
 
 use core::sync::atomic::AtomicU32;

@@ -1,5 +1,6 @@
 //! Each test breaks one rule of WSK, and expects exactly that report.
 
+// UNSAFETY: plays a driver in C, which calls the kernel directly.
 #![expect(unsafe_code, reason = "breaks the rules of WSK")]
 
 use core::mem::forget;

@@ -66,7 +66,10 @@ impl Bench {
 fn listen(driver: &Driver<'_>, port: u16) -> Result<SocketAddr> {
     let address = driver.listen()?;
     let expected = SocketAddr::from(([127, 0, 0, 1], port));
-    ensure!(address == expected, "the driver listens on {address}, not on {expected}");
+    ensure!(
+        address == expected,
+        "the driver listens on {address}, not on {expected}"
+    );
     Ok(address)
 }
 
@@ -79,7 +82,10 @@ fn leave(driver: &Driver<'_>) -> Result<Counters> {
 
 fn stop(driver: &Driver<'_>) -> Result<Counters> {
     let counters = driver.stop(STOP_LIMIT)?;
-    ensure!(counters.leaked() == 0, "the driver left something alive: {counters:?}");
+    ensure!(
+        counters.leaked() == 0,
+        "the driver left something alive: {counters:?}"
+    );
     ensure!(
         counters.late_allocations == 0,
         "the driver allocated after a connection's first echo: {counters:?}"
@@ -130,7 +136,14 @@ fn port_as_text_is_listened_on(bench: &Bench) -> Result<Outcome> {
 
 fn port_that_is_no_port_is_refused_by_name(bench: &Bench) -> Result<Outcome> {
     let driver = bench.driver("wsk_test_bad_port")?;
-    for text in ["echo", "-1", "40007x", "65536", "0", "4000740007400074000740007"] {
+    for text in [
+        "echo",
+        "-1",
+        "40007x",
+        "65536",
+        "0",
+        "4000740007400074000740007",
+    ] {
         driver.service.set_text("Port", text)?;
         expect_invalid_port(&driver).with_context(|| format!("Port is the text `{text}`"))?;
     }
@@ -173,7 +186,10 @@ fn busy_port_is_refused_by_name(bench: &Bench) -> Result<Outcome> {
 /// Windows and Wine differ in the status.
 fn expect_address_in_use(driver: &Driver<'_>) -> Result<()> {
     let (status, words) = driver.fail_to_start()?;
-    let in_use = [NtStatus::ADDRESS_ALREADY_EXISTS, NtStatus::ADDRESS_ALREADY_ASSOCIATED];
+    let in_use = [
+        NtStatus::ADDRESS_ALREADY_EXISTS,
+        NtStatus::ADDRESS_ALREADY_ASSOCIATED,
+    ];
     ensure!(
         in_use.contains(&status),
         "the driver says `{words}`, although the address is in use"
@@ -190,7 +206,10 @@ fn second_instance_is_refused_and_the_first_serves_on(bench: &Bench) -> Result<O
     bench.echo(address, 2, 50)?;
     second.service.delete()?;
     let counters = leave(&first)?;
-    ensure!(counters.connections == 2, "the first instance counted {counters:?}");
+    ensure!(
+        counters.connections == 2,
+        "the first instance counted {counters:?}"
+    );
     Ok(Outcome::Passed)
 }
 

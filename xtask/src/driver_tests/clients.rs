@@ -29,7 +29,13 @@ impl Bench {
         let json = crate::paths::log().join("driver-test-echo.json");
         self.harness
             .command("echo", "echo", addr, connections)
-            .args(["--messages", &messages.to_string(), "--size", "1..16KiB", "--json"])
+            .args([
+                "--messages",
+                &messages.to_string(),
+                "--size",
+                "1..16KiB",
+                "--json",
+            ])
             .arg(&json)
             .time_limit(HARNESS_LIMIT)
             .silent()
@@ -42,7 +48,10 @@ impl Bench {
             let number = figures[name].as_u64();
             number.with_context(|| format!("wsk-harness reports no number `{name}`"))
         };
-        let echoed = Echoed { messages: number("messages")?, bytes: number("bytes")? };
+        let echoed = Echoed {
+            messages: number("messages")?,
+            bytes: number("bytes")?,
+        };
         ensure!(
             echoed.messages == u64::from(connections) * messages && number("mismatches")? == 0,
             "{} of {connections} times {messages} messages came back: {text}",
@@ -72,7 +81,10 @@ impl Bench {
             .spawn()
             .context("cannot start `wsk-harness hold`")?;
         let output = child.stdout.take().expect("standard output is a pipe");
-        let mut hold = Hold { child, output: BufReader::new(output) };
+        let mut hold = Hold {
+            child,
+            output: BufReader::new(output),
+        };
         let busy = format!("busy: {connections}");
         let mut line = String::new();
         // Ends: the harness gives up by itself after its time limit.
@@ -103,8 +115,14 @@ impl Hold {
         self.output
             .read_to_string(&mut text)
             .context("cannot read what `wsk-harness hold` writes")?;
-        let status = self.child.wait().context("cannot wait for `wsk-harness hold`")?;
-        ensure!(status.success(), "`wsk-harness hold` ended with {status}:\n{text}");
+        let status = self
+            .child
+            .wait()
+            .context("cannot wait for `wsk-harness hold`")?;
+        ensure!(
+            status.success(),
+            "`wsk-harness hold` ended with {status}:\n{text}"
+        );
         Ok(())
     }
 }

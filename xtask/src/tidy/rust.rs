@@ -10,8 +10,8 @@ use super::exceptions::{Exceptions, Kind};
 use super::{Finding, Source};
 
 const OPT_IN: &str = concat!(
-    "if no safe code can do it, put `#![expect(unsafe_code, reason = ..)]` at the top of the module",
-    " below a line `// UNSAFETY: why`, and add `unsafe PATH: REASON` to xtask/data/tidy.txt"
+    "if no safe code can do it, put `#![expect(unsafe_code, reason = ..)]` at the top of the ",
+    "module below a line `// UNSAFETY: why`, and add `unsafe PATH: REASON` to xtask/data/tidy.txt"
 );
 
 /// Runs every check of this module.

@@ -11,6 +11,19 @@ const MOST_COLUMNS: usize = 100;
 /// Where Cargo.lock may say that a package comes from.
 const STOCK_REGISTRY: &str = "registry+https://github.com/rust-lang/crates.io-index";
 
+/// The first names of hosts that serve packages.
+const SERVERS: [&str; 9] = [
+    "index",
+    "static",
+    "registry",
+    "mirror",
+    "mirrors",
+    "artifactory",
+    "nexus",
+    "pypi",
+    "deb",
+];
+
 /// Runs every check of this module.
 pub fn check(source: &Source, exceptions: &mut Exceptions, findings: &mut Vec<Finding>) {
     let mut add = |line, what: String, advice| findings.push(source.finding(line, what, advice));
@@ -58,7 +71,7 @@ fn check_shape(source: &Source, exceptions: &mut Exceptions, findings: &mut Vec<
         findings.push(source.finding(
             1,
             "no head comment",
-            "start the file with `//!`: why it exists, its place in the flow, what it must not know",
+            "start it with `//!`: why it exists, its place in the flow, what it must not know",
         ));
     }
     for (line, text) in (1..).zip(source.text.lines()) {
@@ -132,17 +145,6 @@ fn registry_host<'a>(path: &str, line: &'a str) -> Option<&'a str> {
         let source = line.strip_prefix("source = \"")?.trim_end_matches('"');
         return (source != STOCK_REGISTRY).then_some(source);
     }
-    const SERVERS: [&str; 9] = [
-        "index",
-        "static",
-        "registry",
-        "mirror",
-        "mirrors",
-        "artifactory",
-        "nexus",
-        "pypi",
-        "deb",
-    ];
     line.split("://").skip(1).find_map(|rest| {
         let host = rest
             .split(['/', ':', '"', '\'', ' ', ')', '`', '>'])
@@ -272,7 +274,7 @@ mod tests {
             &lock("sparse+https://mine.example/"),
             "mine.example",
         );
-        let url = concat!("https", "://static.crates.io/x");
+        let url = concat!("https://stat", "ic.crates.io/x");
         assert_found(
             "a.md",
             &format!("from <{url}>\n"),

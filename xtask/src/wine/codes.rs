@@ -18,14 +18,24 @@ impl Win32Error {
     pub const SERVICE_ALREADY_RUNNING: Self = Self(1056);
     /// There is no service of this name.
     pub const SERVICE_DOES_NOT_EXIST: Self = Self(1060);
-    /// The service is not running.
-    pub const SERVICE_NOT_ACTIVE: Self = Self(1062);
+
+    /// What it means when a driver is started or stopped, if it says more than its name.
+    pub fn meaning(self) -> Option<&'static str> {
+        Some(match self.0 {
+            109 => {
+                "the process that hosts the driver died: target/wine/debug.log has its last words"
+            }
+            1053 => "the driver does not return from DriverEntry or DriverUnload",
+            _ => return None,
+        })
+    }
 
     fn name(self) -> Option<&'static str> {
         Some(match self.0 {
             2 => "ERROR_FILE_NOT_FOUND",
             5 => "ERROR_ACCESS_DENIED",
             87 => "ERROR_INVALID_PARAMETER",
+            109 => "ERROR_BROKEN_PIPE",
             1053 => "ERROR_SERVICE_REQUEST_TIMEOUT",
             1056 => "ERROR_SERVICE_ALREADY_RUNNING",
             1058 => "ERROR_SERVICE_DISABLED",

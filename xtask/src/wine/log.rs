@@ -6,6 +6,7 @@
 //! the loader's word on a `DriverEntry` that failed, and what Wine itself complains about (a call
 //! of a function that it lacks ends the process that hosts the driver).
 
+use std::fmt;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::path::Path;
@@ -32,6 +33,17 @@ pub enum Line {
     LoadFailed { service: String, status: NtStatus },
     /// Wine's own words.
     Wine(String),
+}
+
+impl fmt::Display for Line {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Driver(text) | Self::Wine(text) => f.write_str(text),
+            Self::LoadFailed { service, status } => {
+                write!(f, "DriverEntry of {service} returned {status}")
+            }
+        }
+    }
 }
 
 /// All lines of one session, in order of arrival. Clones share them.
@@ -134,18 +146,9 @@ fn quote(lines: &[Line]) -> String {
     if lines.is_empty() {
         return " nothing".to_owned();
     }
-    let mut text = String::new();
-    for line in &lines[lines.len().saturating_sub(LAST_LINES)..] {
-        text.push_str("\n  | ");
-        match line {
-            Line::Driver(line) => text.push_str(line),
-            Line::Wine(line) => text.push_str(line),
-            Line::LoadFailed { service, status } => {
-                text.push_str(&format!("DriverEntry of {service} returned {status}"));
-            }
-        }
-    }
-    text
+    let last = &lines[lines.len().saturating_sub(LAST_LINES)..];
+    let last: Vec<_> = last.iter().map(ToString::to_string).collect();
+    format!("\n  | {}", last.join("\n  | "))
 }
 
 /// Takes one raw line apart. `None` for the output of a user-mode program and for blank lines.

@@ -1,9 +1,10 @@
 //! A driver's service: create, configure, start, stop, query and delete it, with `sc` and `reg` of
 //! Wine.
 //!
-//! Used by `demo` and `driver_tests` through `wine`. Wine's `sc` prints the state of the service, or
-//! on failure the Win32 error; why a `DriverEntry` failed is known to Wine's loader only, which says
-//! so in the debug output. What the driver is, and what its parameters mean, is not known here.
+//! Used by `demo` and `driver_tests` through `wine`. Wine's `sc` prints the state of the service,
+//! or on failure the Win32 error; why a `DriverEntry` failed is known to Wine's loader only, which
+//! says so in the debug output. What the driver is, and what its parameters mean, is not known
+//! here.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -58,8 +59,8 @@ pub struct Service<'w> {
 type Answer = Result<Option<State>, Win32Error>;
 
 impl<'w> Service<'w> {
-    /// Creates a service for an image that was put in place with [`Wine::install_image`]. One that an
-    /// interrupted run left behind is deleted first, with its parameters.
+    /// Creates a service for an image that was put in place with [`Wine::install_image`]. One that
+    /// an interrupted run left behind is deleted first, with its parameters.
     pub fn create(wine: &'w Wine, name: &str, image: &str) -> Result<Self> {
         let service = Self {
             wine,
@@ -149,7 +150,7 @@ impl<'w> Service<'w> {
         )
     }
 
-    /// The loader writes the status of `DriverEntry` before `sc` gets its error, but through a pipe.
+    /// The loader writes the status of `DriverEntry` first, `sc` ends later; a pipe may be slower.
     fn driver_entry_status(&self, from: Position, error: Win32Error) -> Result<Option<NtStatus>> {
         let not_loaded = [
             Win32Error::SERVICE_DOES_NOT_EXIST,
@@ -168,7 +169,7 @@ impl<'w> Service<'w> {
                 .wait_for(from, "status of DriverEntry", LOG_LIMIT, of_this_service);
         status
             .map(Some)
-            .with_context(|| format!("sc start {}: {error}", self.name))
+            .with_context(|| self.failure("start", error))
     }
 
     /// Stops the driver; fails unless it is unloaded within `limit`. Returns how long that took.
@@ -202,7 +203,7 @@ impl<'w> Service<'w> {
             if Instant::now() >= deadline {
                 bail!(
                     "{} is {state:?}, not {wanted:?}, after {:.1} s; the driver hangs in \
-                     DriverEntry or DriverUnload, or Wine ended its host: see target/wine/debug.log",
+                     DriverEntry or DriverUnload, or its host died: see target/wine/debug.log",
                     self.name,
                     limit.as_secs_f64()
                 );
@@ -215,8 +216,17 @@ impl<'w> Service<'w> {
     fn expect(&self, verb: &str, args: &[&str]) -> Result<()> {
         match self.sc(verb, args)? {
             Ok(_) => Ok(()),
-            Err(error) => bail!("sc {verb} {}: {error}", self.name),
+            Err(error) => bail!("{}", self.failure(verb, error)),
         }
+    }
+
+    fn failure(&self, verb: &str, error: Win32Error) -> String {
+        let meaning = error.meaning().map(|text| format!("; {text}"));
+        format!(
+            "sc {verb} {}: {error}{}",
+            self.name,
+            meaning.unwrap_or_default()
+        )
     }
 
     fn sc(&self, verb: &str, args: &[&str]) -> Result<Answer> {
@@ -264,7 +274,7 @@ mod tests {
     use super::*;
 
     const RUNNING: &str = "SERVICE_NAME: wsk_echo\n        TYPE               : 1  \n        \
-                           STATE              : 4  RUNNING\n        WIN32_EXIT_CODE    : 0  (0x0)\n";
+                           STATE              : 4  RUNNING\n        CHECKPOINT         : 0x0\n";
 
     #[test]
     fn answer_of_sc_gives_the_state() {
