@@ -6,9 +6,9 @@
 //! ```
 //!
 //! `handshake` decides who may touch what; `slot` is the one nonpaged allocation that a request is,
-//! `handle` and `completion` are its two sides; `core` is what all requests of a socket share,
-//! `list` the open sockets of a registration; `calls` makes each WSK call; `operation` is what the caller
-//! holds. Nothing above this folder sees an IRP.
+//! `handle` and `completion` are its two sides; `core` is what all requests of a socket share, and
+//! `list` the open sockets of a registration; `calls` makes each WSK call; `operation` is what the
+//! caller holds. Nothing above this folder sees an IRP.
 
 pub(crate) mod calls;
 mod completion;
