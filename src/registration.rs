@@ -372,8 +372,11 @@ impl Drop for Provider {
         // SAFETY: `self` is counted until `release`; after the last one, whoever waits for
         // `drained` keeps it until it is set.
         let inner = unsafe { self.inner.as_ref() };
+        let drained = &raw const inner.drained;
         if inner.providers.release() {
-            inner.drained.set();
+            // SAFETY: settled in `Registration::new`; whoever deregisters waits for it, and only
+            // then may free it.
+            unsafe { Event::set_last(drained) }
         }
     }
 }

@@ -20,9 +20,7 @@ mod rundown;
 #[path = "../src/op/handshake.rs"]
 mod handshake;
 
-use std::task::Poll;
-
-use handshake::Handshake;
+use handshake::{Handshake, Polled};
 use loom::{
     sync::{
         Arc,
@@ -64,15 +62,15 @@ impl Request {
     fn complete(&self) {
         // SAFETY: the IRP side of each scenario calls this once.
         let waiter = unsafe { self.handshake().complete(RESULT) };
-        if let Some(waiter) = waiter {
-            self.woken.store(waiter, SeqCst);
-        }
         if self.handshake().release_irp() {
             self.be_last();
         }
+        if let Some(waiter) = waiter {
+            self.woken.store(waiter, SeqCst);
+        }
     }
 
-    fn poll(&self, waiter: u32) -> Poll<()> {
+    fn poll(&self, waiter: u32) -> Polled {
         self.handshake().poll(|cell| *cell = Some(waiter))
     }
 
@@ -138,12 +136,12 @@ fn handshake_polled_once_gives_the_result_or_wakes_the_waiter() {
         let request = Request::begun();
         let irp = request.clone();
         let completion = thread::spawn(move || irp.complete());
-        let ready = request.poll(1).is_ready();
+        let first = request.poll(1);
         completion.join().expect("the IRP side");
-        if !ready {
+        if first == Polled::Pending {
             assert_eq!(request.woken.load(SeqCst), 1, "the waiter was not woken");
-            assert!(request.poll(1).is_ready(), "woken, but not ready");
         }
+        assert_eq!(request.poll(1), Polled::Completed);
         request.take_result();
         request.drop_handle();
         request.check_end();
@@ -157,9 +155,9 @@ fn handshake_polled_twice_wakes_the_last_waiter() {
         let request = Request::begun();
         let irp = request.clone();
         let completion = thread::spawn(move || irp.complete());
-        let ready = request.poll(1).is_ready() || request.poll(2).is_ready();
+        let pending = request.poll(1) == Polled::Pending && request.poll(2) == Polled::Pending;
         completion.join().expect("the IRP side");
-        if !ready {
+        if pending {
             assert_eq!(
                 request.woken.load(SeqCst),
                 2,
@@ -176,10 +174,48 @@ fn handshake_polled_twice_wakes_the_last_waiter() {
 #[test]
 fn handshake_polled_then_dropped_loses_no_result() {
     explore(|request| {
-        if request.poll(1).is_ready() {
+        if request.poll(1) == Polled::Completed {
             request.take_result();
         }
         request.drop_handle();
+    });
+}
+
+/// Found complete while the completion routine runs, in flight, or when that is through: only then
+/// the slot is the handle side's alone, and is given back by it.
+#[test]
+fn handshake_completed_means_that_the_handle_is_the_last() {
+    explore(|request| {
+        let completed = request.poll(1) == Polled::Completed;
+        if completed {
+            request.take_result();
+        }
+        let last = request.handshake().release_handle();
+        assert!(
+            last || !completed,
+            "completed, but still held by the other side"
+        );
+        if last {
+            request.be_last();
+        }
+    });
+}
+
+/// A waiter that is withdrawn after a time-out: either it is gone, or it is woken.
+#[test]
+fn handshake_withdrawn_waiter_is_not_woken_late() {
+    loom::model(|| {
+        let request = Request::begun();
+        let irp = request.clone();
+        let completion = thread::spawn(move || irp.complete());
+        let registered = request.poll(1) == Polled::Pending;
+        let withdrawn = request.handshake().withdraw() == Polled::Pending;
+        completion.join().expect("the IRP side");
+        let woken = request.woken.load(SeqCst) == 1;
+        assert_eq!(woken, registered && !withdrawn);
+        request.take_result();
+        request.drop_handle();
+        request.check_end();
     });
 }
 
@@ -218,7 +254,7 @@ fn handshake_inline_completion_is_ready_at_the_first_poll() {
     loom::model(|| {
         let request = Request::begun();
         request.complete();
-        assert!(request.poll(1).is_ready());
+        assert_eq!(request.poll(1), Polled::Completed);
         request.take_result();
         request.drop_handle();
         request.check_end();
@@ -239,7 +275,7 @@ fn handshake_recycled_begins_anew() {
         request.last.store(0, SeqCst);
         request.results.store(0, SeqCst);
         request.handshake().begin();
-        assert!(request.poll(3).is_pending());
+        assert_eq!(request.poll(3), Polled::Pending);
         assert!(request.handshake().request_cancel(), "not cancelled yet");
         request.complete();
         assert_eq!(request.woken.load(SeqCst), 3);

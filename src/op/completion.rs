@@ -15,7 +15,7 @@ use wsk_sys::{
 };
 
 use super::slot::{Held, Payload, Slot, Waiter};
-use crate::{counters::lose_bytes, status::Status};
+use crate::{counters::lose_bytes, status::Status, sync::event::Event};
 
 /// What the I/O status block said at completion.
 #[derive(Clone, Copy, Debug)]
@@ -65,15 +65,18 @@ pub(super) unsafe fn finish(slot: NonNull<Slot>, completion: Completion) {
     let _outstanding = unsafe { (*shared.outstanding.get()).take() };
     // SAFETY: the caller's promise.
     let waiter = unsafe { shared.handshake.complete(completion) };
-    if let Some(Waiter::Thread) = waiter {
-        shared.event.set();
-    }
     if shared.handshake.release_irp() {
         // SAFETY: told to be the last.
         unsafe { recycle(slot) }
     }
-    if let Some(Waiter::Task(task)) = waiter {
-        task.wake();
+    // From here on the slot is not ours; a waiter that was taken keeps what is used.
+    match waiter {
+        Some(Waiter::Thread(event)) => {
+            // SAFETY: the thread waits until it is set (`Handle::wait`).
+            unsafe { Event::set_last(event.as_ptr()) }
+        }
+        Some(Waiter::Task(task)) => task.wake(),
+        None => {}
     }
 }
 

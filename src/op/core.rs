@@ -247,16 +247,13 @@ impl Outstanding {
             provider: UnsafeCell::new(Some(provider)),
             socket: AtomicPtr::new(null_mut()),
             calls: Rundown::new(),
-            // SAFETY: settled below.
-            close: unsafe { Slot::unsettled() },
+            close: Slot::new(),
             orphan: UnsafeCell::new(MaybeUninit::uninit()),
             spare: SpinLock::new(None),
             slots: AtomicU32::new(0),
             receiving_given_up: AtomicBool::new(false),
             place: Place::outside(),
         })?);
-        // SAFETY: in place for good, nonpaged, and not shared yet.
-        unsafe { core.close.settle() };
         Ok(Self(Some(core)))
     }
 

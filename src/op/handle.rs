@@ -14,9 +14,14 @@ use wsk_sys::wdk_sys::ntddk::IoCancelIrp;
 use super::{
     completion::{Completion, recycle},
     core::CoreRef,
+    handshake::Polled,
     slot::{Held, Payload, Slot, Waiter},
 };
-use crate::{addr::SocketAddress, irql::Passive};
+use crate::{
+    addr::SocketAddress,
+    irql::Passive,
+    sync::event::{Event, relax},
+};
 
 /// The handle side of a request.
 ///
@@ -69,28 +74,42 @@ impl Handle {
 
     /// Ready when completed.
     pub(crate) fn poll(&mut self, context: &Context<'_>) -> Poll<Finished> {
-        let slot = self.slot();
-        let completed = slot.handshake.poll(|waiter| match waiter {
+        let polled = self.slot().handshake.poll(|waiter| match waiter {
             Some(Waiter::Task(task)) => task.clone_from(context.waker()),
             _ => *waiter = Some(Waiter::Task(context.waker().clone())),
         });
-        completed.map(|()| self.take())
+        match polled {
+            Polled::Completed => Poll::Ready(self.take()),
+            Polled::Pending => Poll::Pending,
+            Polled::Completing => {
+                // Nobody will wake it: have it polled again.
+                context.waker().wake_by_ref();
+                Poll::Pending
+            }
+        }
     }
 
     /// Waits until completed; `None` when `timeout` passed first.
     pub(crate) fn wait(&mut self, timeout: Option<Duration>, passive: Passive) -> Option<Finished> {
+        // SAFETY: settled before anything else.
+        let event = unsafe { Event::unsettled() };
+        // SAFETY: on this stack, which stays resident while the thread waits, and not moved.
+        unsafe { event.settle() };
         loop {
-            let slot = self.slot();
-            let completed = slot.handshake.poll(|waiter| {
-                // The completion cannot set it now, since it has no waiter.
-                slot.event.clear();
-                *waiter = Some(Waiter::Thread);
-            });
-            if completed.is_ready() {
-                return Some(self.take());
-            }
-            if !slot.event.wait(timeout, passive) {
-                return None;
+            let handshake = &self.slot().handshake;
+            match handshake.poll(|waiter| *waiter = Some(Waiter::Thread(NonNull::from(&event)))) {
+                Polled::Completed => return Some(self.take()),
+                Polled::Completing => relax(passive),
+                Polled::Pending => {
+                    if event.wait(timeout, passive) {
+                        continue;
+                    }
+                    if handshake.withdraw() == Polled::Pending {
+                        return None;
+                    }
+                    // It has completed, and the waiter was taken: the event is about to be set.
+                    event.wait(None, passive);
+                }
             }
         }
     }

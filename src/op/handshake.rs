@@ -37,8 +37,6 @@
 // UNSAFETY: the two cells are shared between threads under the protocol of the word above.
 #![expect(unsafe_code, reason = "lock-free cells")]
 
-use core::task::Poll;
-
 use crate::sync::primitive::{AtomicU32, Ordering, UnsafeCell};
 
 const HANDLE: u32 = 1;
@@ -46,6 +44,17 @@ const IRP: u32 = 1 << 1;
 const COMPLETED: u32 = 1 << 2;
 const WAITER: u32 = 1 << 3;
 const CANCEL: u32 = 1 << 4;
+
+/// What the handle side finds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Polled {
+    /// In flight.
+    Pending,
+    /// The result is there, but the IRP side is not through: a few instructions later it is.
+    Completing,
+    /// The result is there, and the slot is the handle side's alone.
+    Completed,
+}
 
 /// The word and the two cells it guards. `R` is the result, `W` what is to be woken.
 #[derive(Debug)]
@@ -78,9 +87,7 @@ impl<R, W> Handshake<R, W> {
         self.word.store(HANDLE | IRP, Ordering::Release);
     }
 
-    /// (2) Records the result and publishes it. Gives back the waiter, if one is to be woken.
-    ///
-    /// The handle side may take the result at once, but the slot stays until
+    /// (2) Records the result. Gives back the waiter, if one is to be woken: after
     /// [`release_irp`](Self::release_irp).
     ///
     /// # Safety
@@ -103,8 +110,8 @@ impl<R, W> Handshake<R, W> {
         if before & WAITER == 0 {
             return None;
         }
-        // SAFETY: WAITER was set when COMPLETED appeared: from then on `poll` and `abandon` leave
-        // the cell to us.
+        // SAFETY: WAITER was set when COMPLETED appeared: from then on the handle side leaves the
+        // cell to us.
         self.waiter.with_mut(|cell| unsafe { (*cell).take() })
     }
 
@@ -122,30 +129,41 @@ impl<R, W> Handshake<R, W> {
         before & HANDLE == 0
     }
 
-    /// Ready if completed; otherwise stores what `update` puts into the cell, to be given back by
-    /// `complete`.
+    /// Stores what `update` puts into the waiter cell, to be given back by `complete`, unless the
+    /// request has completed.
     ///
     /// Handle side. `update` sees what an earlier poll left there, so that it may keep it.
-    pub(crate) fn poll(&self, update: impl FnOnce(&mut Option<W>)) -> Poll<()> {
-        if self.withdraw_waiter().is_ready() {
-            return Poll::Ready(());
+    pub(crate) fn poll(&self, update: impl FnOnce(&mut Option<W>)) -> Polled {
+        match self.withdraw() {
+            Polled::Pending => {}
+            completed => return completed,
         }
         self.waiter.with_mut(|cell| {
-            // SAFETY: WAITER is clear, and COMPLETED was when it was cleared: `complete` will not
-            // look into the cell before it sees WAITER, and the handle side is this thread alone
+            // SAFETY: `withdraw` left the cell to the handle side, which is this thread alone
             // (callers hold the handle exclusively).
             update(unsafe { &mut *cell });
         });
-        // ORDERING: Release publishes the waiter to `complete`; Acquire sees the result if that
-        // came first.
+        // ORDERING: Release publishes the waiter to `complete`.
         let before = self.word.fetch_or(WAITER, Ordering::AcqRel);
         if before & COMPLETED == 0 {
-            return Poll::Pending;
+            return Polled::Pending;
         }
-        // Completed without having seen the waiter: nobody will wake or take it but us.
-        self.word.fetch_and(!WAITER, Ordering::Relaxed);
+        // Completed without having seen the waiter: nobody will take it but us.
         self.drop_waiter();
-        Poll::Ready(())
+        self.withdraw()
+    }
+
+    /// Takes the waiter back. Pending: it is gone. Otherwise, if there was one, `complete` has
+    /// taken it, and whoever completed will wake it.
+    pub(crate) fn withdraw(&self) -> Polled {
+        // ORDERING: Acquire sees the result when COMPLETED is seen, and the end of the IRP side's
+        // accesses when IRP is not.
+        let before = self.word.fetch_and(!WAITER, Ordering::AcqRel);
+        match (before & COMPLETED, before & IRP) {
+            (0, _) => Polled::Pending,
+            (_, 0) => Polled::Completed,
+            _ => Polled::Completing,
+        }
     }
 
     /// Whether the result is there. Handle side, or for diagnosis.
@@ -157,7 +175,8 @@ impl<R, W> Handshake<R, W> {
     ///
     /// # Safety
     ///
-    /// The caller is the handle side and has seen completion; or it was told to be the last.
+    /// The caller is the handle side and has seen [`Polled::Completed`]; or it was told to be the
+    /// last.
     pub(crate) unsafe fn take_result(&self) -> Option<R> {
         // SAFETY: after COMPLETED the IRP side no longer touches the result, and the caller is the
         // only other side.
@@ -179,7 +198,7 @@ impl<R, W> Handshake<R, W> {
     /// own.
     #[must_use]
     pub(crate) fn release_handle(&self) -> bool {
-        if self.withdraw_waiter().is_pending() {
+        if self.withdraw() == Polled::Pending {
             self.drop_waiter();
         }
         // ORDERING: as in `release_irp`.
@@ -202,22 +221,10 @@ impl<R, W> Handshake<R, W> {
         self.word.store(0, Ordering::Relaxed);
     }
 
-    /// Clears WAITER. Pending: the waiter cell is the handle side's; ready: completed, the cell is
-    /// not.
-    fn withdraw_waiter(&self) -> Poll<()> {
-        // ORDERING: Acquire sees the result when COMPLETED is seen.
-        let before = self.word.fetch_and(!WAITER, Ordering::AcqRel);
-        if before & COMPLETED == 0 {
-            Poll::Pending
-        } else {
-            Poll::Ready(())
-        }
-    }
-
     /// Empties the waiter cell; the handle side owns it.
     fn drop_waiter(&self) {
-        // SAFETY: callers have seen that WAITER was clear when `complete` looked, or has not looked
-        // yet and will not find WAITER set: the cell is the handle side's alone.
+        // SAFETY: callers have seen that WAITER was clear when `complete` looked, or will be when it
+        // looks: the cell is the handle side's alone.
         drop(self.waiter.with_mut(|cell| unsafe { (*cell).take() }));
     }
 }

@@ -56,9 +56,12 @@ const _: () = assert!(
 /// Who waits for a request.
 pub(super) enum Waiter {
     Task(Waker),
-    /// A thread, on the slot's event.
-    Thread,
+    /// A thread, on an event that it keeps until that is set.
+    Thread(NonNull<Event>),
 }
+
+// SAFETY: the event may be set on any thread, and its owner keeps it until it is.
+unsafe impl Send for Waiter {}
 
 /// What the caller has lent to a request; it comes back with the result, or is disposed of if
 /// nobody wants it any more.
@@ -115,7 +118,6 @@ pub(crate) struct Slot {
     /// through.
     pub(super) outstanding: UnsafeCell<Option<Outstanding>>,
     pub(super) handshake: Handshake<Completion, Waiter>,
-    pub(super) event: Event,
     /// The next spare slot of the socket, while this is one.
     pub(super) next: UnsafeCell<Option<NonNull<Slot>>>,
 }
@@ -127,12 +129,8 @@ unsafe impl Sync for Slot {}
 unsafe impl Send for Slot {}
 
 impl Slot {
-    /// A slot that is not in place yet.
-    ///
-    /// # Safety
-    ///
-    /// [`settle`](Self::settle) comes before everything else.
-    pub(crate) unsafe fn unsettled() -> Self {
+    /// An idle slot.
+    pub(crate) fn new() -> Self {
         Self {
             packet: UnsafeCell::new(Packet {
                 irp: IRP::default(),
@@ -142,31 +140,13 @@ impl Slot {
             held: UnsafeCell::new(None),
             outstanding: UnsafeCell::new(None),
             handshake: Handshake::new(),
-            // SAFETY: the caller's promise is the same.
-            event: unsafe { Event::unsettled() },
             next: UnsafeCell::new(None),
         }
     }
 
-    /// Makes it usable where it lies.
-    ///
-    /// # Safety
-    ///
-    /// It lies in nonpaged pool for good, and nobody else reaches it yet.
-    pub(crate) unsafe fn settle(&self) {
-        // SAFETY: the caller's promise is the same.
-        unsafe { self.event.settle() }
-    }
-
     /// A slot in an allocation of its own.
     pub(crate) fn allocate() -> Result<NonNull<Self>> {
-        // SAFETY: settled below.
-        let slot = pool::allocate(unsafe { Self::unsettled() })?;
-        // SAFETY: just allocated from nonpaged pool, and known to nobody else.
-        let shared = unsafe { slot.as_ref() };
-        // SAFETY: as above.
-        unsafe { shared.settle() };
-        Ok(slot)
+        pool::allocate(Self::new())
     }
 
     /// Begins a request: from now on both sides hold the slot.

@@ -10,7 +10,7 @@ use core::{cell::UnsafeCell, mem::MaybeUninit, ptr::null_mut, time::Duration};
 
 use wsk_sys::wdk_sys::{
     _EVENT_TYPE, _KWAIT_REASON, _MODE, KEVENT, LARGE_INTEGER, STATUS_TIMEOUT,
-    ntddk::{KeClearEvent, KeInitializeEvent, KeSetEvent, KeWaitForSingleObject},
+    ntddk::{KeDelayExecutionThread, KeInitializeEvent, KeSetEvent, KeWaitForSingleObject},
 };
 
 use crate::irql::Passive;
@@ -61,10 +61,16 @@ impl Event {
         unsafe { KeSetEvent(self.raw(), 0, 0) };
     }
 
-    /// IRQL <= DISPATCH_LEVEL.
-    pub(crate) fn clear(&self) {
-        // SAFETY: settled (invariant).
-        unsafe { KeClearEvent(self.raw()) }
+    /// As [`set`](Self::set), for an event that the woken thread may free before this returns.
+    ///
+    /// # Safety
+    ///
+    /// `event` is settled, and stays until a thread that waits for it has been woken.
+    pub(crate) unsafe fn set_last(event: *const Self) {
+        // SAFETY: in bounds; no reference is made that would have to outlive the wake-up.
+        let raw = unsafe { UnsafeCell::raw_get(&raw const (*event).0) };
+        // SAFETY: settled (the caller's promise); the kernel does not touch it after waking.
+        unsafe { KeSetEvent(raw.cast(), 0, 0) };
     }
 
     /// Waits until set; `false` when `timeout` passed first.
@@ -103,6 +109,14 @@ pub(crate) unsafe fn wait_for(
         )
     };
     status != STATUS_TIMEOUT
+}
+
+/// Lets another thread do the few instructions that it is about to do.
+pub(crate) fn relax(passive: Passive) {
+    Passive::check(passive);
+    let mut shortest = relative_due_time(Duration::from_nanos(100));
+    // SAFETY: PASSIVE_LEVEL (the witness); the time outlives the call.
+    let _ = unsafe { KeDelayExecutionThread(KERNEL_MODE, u8::from(false), &raw mut shortest) };
 }
 
 /// A relative due time: negative, in units of 100 ns, rounded up; a duration too long to express is

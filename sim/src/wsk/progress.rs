@@ -176,7 +176,7 @@ fn next(socket: &Arc<Socket>, sim: &Arc<Shared>, state: &mut State) -> Option<Co
     for lane in 0..state.lanes.len() {
         if let Some(index) = state.lanes[lane]
             .iter()
-            .position(|request| request.cancelled)
+            .position(|request| request.cancelled && !request.work.made_a_socket())
         {
             return state.lanes[lane]
                 .remove(index)

@@ -61,6 +61,11 @@ pub(super) struct Request {
 }
 
 impl Work {
+    /// The socket that it answers with exists already: it is too late to cancel it.
+    pub(super) fn made_a_socket(&self) -> bool {
+        matches!(self, Self::Reply { information, .. } if *information != 0)
+    }
+
     pub(super) fn lane(&self) -> Lane {
         match self {
             Self::Reply { .. } => Lane::Reply,

@@ -1,0 +1,100 @@
+//! What the tests of the library on the simulator have in common: a driver's first steps, and a
+//! task's polls by hand.
+
+#![allow(dead_code, reason = "each test file uses a part")]
+
+use std::{
+    future::Future,
+    net::SocketAddr,
+    pin::pin,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    task::{Context, Poll, Wake, Waker},
+};
+
+use wsk::{
+    Accepted, AddressFamily, Buffer, ConnectionSocket, ListenSocket, Passive, Provider,
+    Registration, Version,
+};
+use wsk_sim::{Peer, Sim};
+
+/// Where the tests listen. Each simulation has a network of its own.
+pub const PORT: u16 = 7;
+
+pub fn passive() -> Passive {
+    Passive::new().expect("a test body runs at PASSIVE_LEVEL")
+}
+
+pub fn address() -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], PORT))
+}
+
+/// A registered driver with the provider captured.
+pub struct Client {
+    pub registration: Registration,
+    pub provider: Provider,
+}
+
+impl Client {
+    pub fn new() -> Self {
+        let registration = Registration::register(Version::V1_0, passive()).expect("registered");
+        let provider = registration.try_capture().expect("ready");
+        Self {
+            registration,
+            provider,
+        }
+    }
+
+    /// A socket that listens at [`address`].
+    pub fn listen(&self) -> ListenSocket {
+        let listener = ListenSocket::open(&self.provider, AddressFamily::Inet);
+        let listener = listener.wait(passive()).expect("opened");
+        listener.bind(address()).wait(passive()).expect("bound");
+        listener
+    }
+
+    /// A connection, and its other end.
+    pub fn connect(&self, sim: &Sim) -> (ConnectionSocket, Peer) {
+        let mut listener = self.listen();
+        let peer = sim.connect(address()).expect("it listens");
+        let Accepted { socket, remote, .. } = listener.accept().wait(passive()).expect("accepted");
+        assert_eq!(remote, Some(peer.addresses().0));
+        (socket, peer)
+    }
+
+    /// What a driver does last. Fails by a hang, which the simulator reports, if anything is open.
+    pub fn end(self) {
+        drop(self.provider);
+        self.registration.deregister(passive());
+    }
+}
+
+pub fn buffer(bytes: &[u8]) -> Buffer {
+    let mut buffer = Buffer::with_capacity(bytes.len().max(1)).expect("memory");
+    buffer.extend_from_slice(bytes).expect("it fits");
+    buffer
+}
+
+/// A waker that counts.
+#[derive(Default)]
+pub struct Wakes(AtomicU32);
+
+impl Wakes {
+    pub fn count(&self) -> u32 {
+        self.0.load(Ordering::SeqCst)
+    }
+}
+
+impl Wake for Wakes {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+/// Polls once.
+pub fn poll<F: Future + Unpin>(future: &mut F, wakes: &Arc<Wakes>) -> Poll<F::Output> {
+    let waker = Waker::from(wakes.clone());
+    pin!(future).poll(&mut Context::from_waker(&waker))
+}
