@@ -296,19 +296,19 @@ pub unsafe extern "C" fn WskCaptureProviderNPI(
 pub unsafe extern "C" fn WskReleaseProviderNPI(block: PWSK_REGISTRATION) {
     let me = current();
     check_context(&me, DISPATCH, "WskReleaseProviderNPI");
-    let mut registrations = lock(&me.sim.wsk.registrations);
-    match registrations.blocks.get_mut(&block.addr()) {
-        Some(registration) if registration.captures > 0 => {
+    let released = lock(&me.sim.wsk.registrations)
+        .blocks
+        .get_mut(&block.addr())
+        .filter(|registration| registration.captures > 0)
+        .map(|registration| {
             registration.captures -= 1;
             registration.wake(&me.sim);
-        }
-        _ => {
-            drop(registrations);
-            offence(
-                Rule::Capture,
-                &format!("WskReleaseProviderNPI of {block:p}, which holds no capture"),
-            );
-        }
+        });
+    if released.is_none() {
+        offence(
+            Rule::Capture,
+            &format!("WskReleaseProviderNPI of {block:p}, which holds no capture"),
+        );
     }
     me.sim.sched.point(&me);
 }
