@@ -69,6 +69,9 @@ mod socket;
 // Where completions wake to.
 mod exec;
 
+#[cfg(doctest)]
+mod misuse;
+
 pub use self::{
     addr::AddressFamily,
     counters::{Counters, counters},
