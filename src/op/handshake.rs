@@ -4,7 +4,7 @@
 //! The provider owns an IRP until it completes it: before, while or after the call returns [wsk
 //! 3.5], on any thread. So nothing but this word decides who may touch what, and exactly one side
 //! is told that it was the last. Pure: only `core`, so that loom can explore every order
-//! (tests/loom.rs). It knows no IRP, no event, no waker.
+//! (tests/loom). It knows no IRP, no event, no waker.
 //!
 //! ```text
 //!            begin (1)                   complete (2)
@@ -223,8 +223,8 @@ impl<R, W> Handshake<R, W> {
 
     /// Empties the waiter cell; the handle side owns it.
     fn drop_waiter(&self) {
-        // SAFETY: callers have seen that WAITER was clear when `complete` looked, or will be when it
-        // looks: the cell is the handle side's alone.
+        // SAFETY: callers have seen that WAITER was clear when `complete` looked, or will be when
+        // it looks: the cell is the handle side's alone.
         drop(self.waiter.with_mut(|cell| unsafe { (*cell).take() }));
     }
 }

@@ -5,7 +5,7 @@
 //! 10.1]) and for the references to a captured provider (none may be left when it is released [wsk
 //! 2.8]). `EX_RUNDOWN_REF` does not serve: waiting for it blocks, while a socket must be closable
 //! at DISPATCH_LEVEL [wsk 10.6]; here the last one to leave does what has to follow. Pure: only
-//! `core`; explored exhaustively in tests/loom.rs.
+//! `core`; explored exhaustively in tests/loom.
 //!
 //! ```text
 //! word = count * 2 + closed

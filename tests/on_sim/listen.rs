@@ -1,10 +1,8 @@
 //! Listening, accepting by call, and what becomes of connections nobody waits for any more.
 
-mod common;
-
 use std::{sync::Arc, time::Duration};
 
-use common::{Client, Wakes, address, buffer, passive, poll};
+use crate::common::{Client, Wakes, address, buffer, passive, poll};
 use wsk::{AddressFamily, ErrorKind, ListenSocket};
 
 const SCHEDULES: u64 = 300;

@@ -1,26 +1,10 @@
-//! The lock-free modules in every interleaving: loom runs each scenario in all the ways that the
-//! memory model allows, and checks that no cell is accessed by two sides at once.
-//!
-//! The files are compiled a second time here, with loom's atomics and cells under the name that
-//! they use for `core`'s.
+//! The scenarios: handshake first, rundown below.
 
 // UNSAFETY: plays both sides of the handshake, whose functions each side may call only so often.
 #![expect(unsafe_code, reason = "plays both sides of the handshake")]
 
-mod sync {
-    pub mod primitive {
-        pub use loom::cell::UnsafeCell;
-        pub use loom::sync::atomic::{AtomicU32, Ordering};
-    }
-}
-
-#[path = "../src/sync/rundown.rs"]
-mod rundown;
-
-#[path = "../src/op/handshake.rs"]
-mod handshake;
-
-use handshake::{Handshake, Polled};
+use crate::handshake::{Handshake, Polled};
+use crate::rundown::{Closing, Rundown};
 use loom::{
     sync::{
         Arc,
@@ -28,7 +12,6 @@ use loom::{
     },
     thread,
 };
-use rundown::{Closing, Rundown};
 
 const RESULT: u32 = 7;
 

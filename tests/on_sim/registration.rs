@@ -1,10 +1,8 @@
 //! Registration, provider capture and deregistration, on many schedules.
 
-mod common;
-
 use std::{sync::Arc, time::Duration};
 
-use common::{Client, passive};
+use crate::common::{Client, passive};
 use wsk::{AddressFamily, ErrorKind, ListenSocket, Registration, Version};
 
 const SCHEDULES: u64 = 200;
@@ -36,10 +34,10 @@ fn capture_before_the_provider_is_ready_says_not_ready() {
 #[test]
 fn capture_without_limit_waits_for_the_provider() {
     wsk_sim::seeds(SCHEDULES, |sim| {
-        sim.provider_ready_after(Duration::from_secs(3600));
+        sim.provider_ready_after(Duration::from_hours(1));
         let registration = register();
         let provider = registration.capture(passive()).expect("ready");
-        assert!(sim.now() >= Duration::from_secs(3600));
+        assert!(sim.now() >= Duration::from_hours(1));
         drop(provider);
     });
 }
@@ -136,11 +134,17 @@ fn close_sockets_closes_those_that_are_open_and_those_that_come() {
             "{refused:?}"
         );
         let late = opening.wait(passive()).expect("opened");
-        let refused = late.bind(common::address()).wait(passive()).unwrap_err();
+        let refused = late
+            .bind(crate::common::address())
+            .wait(passive())
+            .unwrap_err();
         assert_eq!(refused.kind(), ErrorKind::Closed);
         drop((listener, late));
         client.end();
-        assert!(sim.connect(common::address()).is_err(), "still listens");
+        assert!(
+            sim.connect(crate::common::address()).is_err(),
+            "still listens"
+        );
     });
 }
 

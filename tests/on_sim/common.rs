@@ -1,8 +1,6 @@
 //! What the tests of the library on the simulator have in common: a driver's first steps, and a
 //! task's polls by hand.
 
-#![allow(dead_code, reason = "each test file uses a part")]
-
 use std::{
     future::Future,
     net::SocketAddr,
@@ -94,7 +92,7 @@ impl Wake for Wakes {
 }
 
 /// Polls once.
-pub fn poll<F: Future + Unpin>(future: &mut F, wakes: &Arc<Wakes>) -> Poll<F::Output> {
-    let waker = Waker::from(wakes.clone());
+pub fn poll<F: Future + Unpin>(future: &mut F, counter: &Arc<Wakes>) -> Poll<F::Output> {
+    let waker = Waker::from(counter.clone());
     pin!(future).poll(&mut Context::from_waker(&waker))
 }

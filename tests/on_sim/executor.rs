@@ -1,7 +1,5 @@
 //! The executor: tasks that are woken from anywhere, and a shutdown that drains.
 
-mod common;
-
 use std::{
     future::poll_fn,
     sync::{
@@ -11,7 +9,7 @@ use std::{
     task::{Poll, Waker},
 };
 
-use common::{Client, buffer, passive};
+use crate::common::{Client, buffer, passive};
 use wsk::{ErrorKind, Executor};
 
 const SCHEDULES: u64 = 200;

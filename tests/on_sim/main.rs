@@ -1,0 +1,10 @@
+//! The library on the simulator: one file for each topic, each over many schedules.
+//!
+//! The simulator's verifier and its count of what is left at the end check soundness: whatever a
+//! test asserts itself comes on top of that.
+
+mod common;
+mod executor;
+mod listen;
+mod operation;
+mod registration;
