@@ -21,7 +21,7 @@ use wsk_sys::{
 };
 
 use super::{
-    core::{Call, CoreRef, Outstanding},
+    core::{CoreRef, Outstanding},
     handle::Handle,
     slot::{Arguments, Payload, Prepared, Refusal},
 };
@@ -29,7 +29,7 @@ use crate::{
     addr::AddressFamily,
     mem::buffer::Buffer,
     registration::Provider,
-    status::{Error, Result, Status},
+    status::{Error, Status},
 };
 
 /// `SOCK_STREAM`, as WskSocket takes it.
@@ -65,8 +65,11 @@ impl Category for Connection {
     const FLAG: u32 = WSK_FLAG_CONNECTION_SOCKET;
 }
 
+/// A request on its way, or why it is not.
+pub(crate) type Started = Result<Handle, Refusal>;
+
 /// WskSocket for a TCP socket of category `C` without events.
-pub(crate) fn open<C: Category>(provider: &Provider, family: AddressFamily) -> Result<Handle> {
+pub(crate) fn open<C: Category>(provider: &Provider, family: AddressFamily) -> Started {
     let unopened = Outstanding::create(provider.clone())?;
     let starter = unopened.another();
     let npi = *provider.npi();
@@ -103,156 +106,101 @@ pub(crate) fn open<C: Category>(provider: &Provider, family: AddressFamily) -> R
             call,
         )
     }
-    .map_err(|refusal| refusal.error)
 }
 
 /// WskBind on a listening socket, which listens from then on [wsk 4.8].
-pub(crate) fn bind(listener: &CoreRef, address: SocketAddr) -> Result<Handle> {
-    let call = listener.enter("WskBind")?;
-    let arguments = Arguments {
-        local: address.into(),
-        ..Arguments::none()
+pub(crate) fn bind(listener: &CoreRef, address: SocketAddr) -> Started {
+    let mut arguments = Arguments::none();
+    arguments.local = address.into();
+    let wsk = |table: &WSK_PROVIDER_LISTEN_DISPATCH, socket, prepared: &Prepared| {
+        let (address, irp) = (prepared.local(), prepared.irp);
+        // SAFETY: an open listening socket [wsk 4.7]; the address lies in the slot until completion
+        // [wsk 3.13].
+        table
+            .WskBind
+            .map(|bind| unsafe { bind(socket, address, 0, irp) })
     };
-    start::<Listen>(
-        &call,
-        Payload::Nothing,
-        arguments,
-        |table, socket, prepared| {
-            // SAFETY: an open listening socket [wsk 4.7]; the address lies in the slot until
-            // completion [wsk 3.13].
-            table
-                .WskBind
-                .map(|bind| unsafe { bind(socket, prepared.local(), 0, prepared.irp) })
-        },
-    )
-    .map_err(|refusal| refusal.error)
+    start::<Listen>(listener, "WskBind", Payload::Nothing, arguments, wsk)
 }
 
 /// WskAccept. The caller sees to it that only one is in flight for a listener.
-pub(crate) fn accept(listener: &CoreRef) -> Result<Handle> {
-    let call = listener.enter("WskAccept")?;
-    let accepted = Outstanding::create(call.outstanding().provider().clone())?;
-    let arguments = Arguments::none();
-    start::<Listen>(
-        &call,
-        Payload::Socket(accepted),
-        arguments,
-        |table, socket, prepared| {
-            let (local, remote) = (prepared.local(), prepared.remote());
-            // SAFETY: an open listening socket; no context, no events [wsk 4.3]; both addresses
-            // have room for either family and lie in the slot, nonpaged, until completion [wsk
-            // 3.12, 7.4].
-            table.WskAccept.map(|accept| unsafe {
-                accept(socket, 0, null_mut(), null(), local, remote, prepared.irp)
-            })
-        },
-    )
-    .map_err(|refusal| refusal.error)
+pub(crate) fn accept(listener: &CoreRef) -> Started {
+    let accepted = listener
+        .enter("WskAccept")
+        .and_then(|call| Outstanding::create(call.outstanding().provider().clone()))?;
+    let wsk = |table: &WSK_PROVIDER_LISTEN_DISPATCH, socket, prepared: &Prepared| {
+        let (local, remote, irp) = (prepared.local(), prepared.remote(), prepared.irp);
+        // SAFETY: an open listening socket; no context, no events [wsk 4.3]; both addresses have
+        // room for either family and lie in the slot, nonpaged, until completion [wsk 3.12, 7.4].
+        let call = |accept: unsafe extern "C" fn(_, _, _, _, _, _, _) -> _| unsafe {
+            accept(socket, 0, null_mut(), null(), local, remote, irp)
+        };
+        table.WskAccept.map(call)
+    };
+    let payload = Payload::Socket(accepted);
+    start::<Listen>(listener, "WskAccept", payload, Arguments::none(), wsk)
 }
 
 /// WskSend of the filled part.
-pub(crate) fn send(connection: &CoreRef, buffer: Buffer) -> core::result::Result<Handle, Refusal> {
-    let call = match connection.enter("WskSend") {
-        Ok(call) => call,
-        Err(error) => {
-            return Err(Refusal {
-                error,
-                payload: Payload::Send(buffer),
-            });
-        }
+pub(crate) fn send(connection: &CoreRef, buffer: Buffer) -> Started {
+    let mut arguments = Arguments::none();
+    arguments.data = buffer.filled_part();
+    let wsk = |table: &WSK_PROVIDER_CONNECTION_DISPATCH, socket, prepared: &Prepared| {
+        let (data, irp) = (prepared.data(), prepared.irp);
+        // SAFETY: an open connection; the description lies in the slot, and the buffer is the
+        // payload, until completion [wsk 3.12]; its length is within the MDL.
+        table
+            .WskSend
+            .map(|send| unsafe { send(socket, data, 0, irp) })
     };
-    let arguments = Arguments {
-        data: buffer.filled_part(),
-        ..Arguments::none()
-    };
-    start::<Connection>(
-        &call,
-        Payload::Send(buffer),
-        arguments,
-        |table, socket, prepared| {
-            // SAFETY: an open connection; the description lies in the slot, and the buffer is the
-            // payload, until completion [wsk 3.12]; its length is within the MDL.
-            table
-                .WskSend
-                .map(|send| unsafe { send(socket, prepared.data(), 0, prepared.irp) })
-        },
-    )
+    start::<Connection>(connection, "WskSend", Payload::Send(buffer), arguments, wsk)
 }
 
 /// WskReceive into the whole capacity.
-pub(crate) fn receive(
-    connection: &CoreRef,
-    buffer: Buffer,
-) -> core::result::Result<Handle, Refusal> {
-    let call = match connection.enter("WskReceive") {
-        Ok(call) => call,
-        Err(error) => {
-            return Err(Refusal {
-                error,
-                payload: Payload::Receive(buffer),
-            });
-        }
-    };
+pub(crate) fn receive(connection: &CoreRef, buffer: Buffer) -> Started {
+    let mut arguments = Arguments::none();
+    arguments.data = buffer.whole();
+    let payload = Payload::Receive(buffer);
     if connection.is_receiving_given_up() {
-        let error = Error::new(call.name(), Status::DATA_OVERRUN);
-        return Err(Refusal {
-            error,
-            payload: Payload::Receive(buffer),
-        });
+        let error = Error::new("WskReceive", Status::DATA_OVERRUN);
+        return Err(Refusal { error, payload });
     }
-    let arguments = Arguments {
-        data: buffer.whole(),
-        ..Arguments::none()
+    let wsk = |table: &WSK_PROVIDER_CONNECTION_DISPATCH, socket, prepared: &Prepared| {
+        let (data, irp) = (prepared.data(), prepared.irp);
+        // SAFETY: as in `send`.
+        table
+            .WskReceive
+            .map(|receive| unsafe { receive(socket, data, 0, irp) })
     };
-    start::<Connection>(
-        &call,
-        Payload::Receive(buffer),
-        arguments,
-        |table, socket, prepared| {
-            // SAFETY: as in `send`.
-            table
-                .WskReceive
-                .map(|receive| unsafe { receive(socket, prepared.data(), 0, prepared.irp) })
-        },
-    )
+    start::<Connection>(connection, "WskReceive", payload, arguments, wsk)
 }
 
 /// WskDisconnect without last data: graceful [wsk 9.5] or abortive [wsk 9.6].
-pub(crate) fn disconnect(connection: &CoreRef, abortive: bool) -> Result<Handle> {
-    let call = connection.enter("WskDisconnect")?;
+pub(crate) fn disconnect(connection: &CoreRef, abortive: bool) -> Started {
     let flags = if abortive { WSK_FLAG_ABORTIVE } else { 0 };
-    let arguments = Arguments::none();
-    start::<Connection>(
-        &call,
-        Payload::Nothing,
-        arguments,
-        |table, socket, prepared| {
-            // SAFETY: an open connection; no last data.
-            table
-                .WskDisconnect
-                .map(|disconnect| unsafe { disconnect(socket, null_mut(), flags, prepared.irp) })
-        },
-    )
-    .map_err(|refusal| refusal.error)
+    let wsk = |table: &WSK_PROVIDER_CONNECTION_DISPATCH, socket, prepared: &Prepared| {
+        let irp = prepared.irp;
+        // SAFETY: an open connection; no last data.
+        table
+            .WskDisconnect
+            .map(|disconnect| unsafe { disconnect(socket, null_mut(), flags, irp) })
+    };
+    let (name, payload) = ("WskDisconnect", Payload::Nothing);
+    start::<Connection>(connection, name, payload, Arguments::none(), wsk)
 }
 
 /// WskGetLocalAddress of a listening socket.
-pub(crate) fn listener_address(listener: &CoreRef) -> Result<Handle> {
-    let call = listener.enter("WskGetLocalAddress")?;
-    let arguments = Arguments::none();
-    start::<Listen>(
-        &call,
-        Payload::Nothing,
-        arguments,
-        |table, socket, prepared| {
-            // SAFETY: an open socket; the address lies in the slot, nonpaged, until completion [wsk
-            // 3.12].
-            table
-                .WskGetLocalAddress
-                .map(|get| unsafe { get(socket, prepared.local(), prepared.irp) })
-        },
-    )
-    .map_err(|refusal| refusal.error)
+pub(crate) fn listener_address(listener: &CoreRef) -> Started {
+    let wsk = |table: &WSK_PROVIDER_LISTEN_DISPATCH, socket, prepared: &Prepared| {
+        let (address, irp) = (prepared.local(), prepared.irp);
+        // SAFETY: an open socket; the address lies in the slot, nonpaged, until completion
+        // [wsk 3.12].
+        table
+            .WskGetLocalAddress
+            .map(|get| unsafe { get(socket, address, irp) })
+    };
+    let (name, payload) = ("WskGetLocalAddress", Payload::Nothing);
+    start::<Listen>(listener, name, payload, Arguments::none(), wsk)
 }
 
 /// WskCloseSocket.
@@ -279,13 +227,18 @@ pub(crate) unsafe fn close_socket(socket: *mut WSK_SOCKET, prepared: &Prepared) 
     }
 }
 
-/// Makes one call on an entered socket of category `C`.
+/// Makes one call on a socket of category `C`, unless it is being closed.
 fn start<C: Category>(
-    call: &Call<'_>,
+    core: &CoreRef,
+    name: &'static str,
     payload: Payload,
     arguments: Arguments,
     function: impl FnOnce(&C::Table, *mut WSK_SOCKET, &Prepared) -> Option<NTSTATUS>,
-) -> core::result::Result<Handle, Refusal> {
+) -> Started {
+    let call = match core.enter(name) {
+        Ok(call) => call,
+        Err(error) => return Err(Refusal { error, payload }),
+    };
     let socket = call.socket();
     // SAFETY: open while `call` lives; its table is there as long as it is.
     let table = unsafe { (*socket).Dispatch };
@@ -296,8 +249,5 @@ fn start<C: Category>(
         |prepared: &Prepared| function(table, socket, prepared).unwrap_or(STATUS_NOT_SUPPORTED);
     // SAFETY: one call on a socket that is open while `call` lives; the data belongs to the
     // payload.
-    unsafe {
-        call.outstanding()
-            .start(call.name(), payload, arguments, wsk)
-    }
+    unsafe { call.outstanding().start(name, payload, arguments, wsk) }
 }

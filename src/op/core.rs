@@ -83,10 +83,7 @@ impl CoreRef {
     /// Lets a call in, unless the socket is being closed.
     pub(crate) fn enter(&self, call: &'static str) -> Result<Call<'_>> {
         if self.calls.acquire() {
-            Ok(Call {
-                core: self,
-                name: call,
-            })
+            Ok(Call { core: self })
         } else {
             Err(Error::new(call, Status::FILE_CLOSED))
         }
@@ -372,18 +369,12 @@ unsafe extern "C" fn close_orphan(_dpc: *mut KDPC, context: PVOID, _: PVOID, _: 
 /// A call that runs on an open socket. The last one out closes, if that is due.
 pub(crate) struct Call<'core> {
     core: &'core CoreRef,
-    name: &'static str,
 }
 
 impl Call<'_> {
     /// The WSK socket, which is not closed while `self` lives.
     pub(crate) fn socket(&self) -> *mut WSK_SOCKET {
         self.core.socket()
-    }
-
-    /// The C name of the function.
-    pub(crate) fn name(&self) -> &'static str {
-        self.name
     }
 
     /// An `Outstanding` of the open socket.

@@ -14,8 +14,9 @@ use core::{
 };
 
 use super::{
+    calls::Started,
     handle::{Finished, Handle},
-    slot::{Payload, Refusal},
+    slot::Refusal,
 };
 use crate::{
     irql::Passive,
@@ -75,16 +76,7 @@ enum State {
 }
 
 impl<R: Request> Operation<R> {
-    /// What `calls` gives for a request that lends nothing.
-    pub(crate) fn new(started: Result<Handle>) -> Self {
-        Self::lending(started.map_err(|error| Refusal {
-            error,
-            payload: Payload::Nothing,
-        }))
-    }
-
-    /// What `calls` gives for a request that is lent something.
-    pub(crate) fn lending(started: core::result::Result<Handle, Refusal>) -> Self {
+    pub(crate) fn new(started: Started) -> Self {
         let state = match started {
             Ok(handle) => State::Started(handle),
             Err(refusal) => State::Refused(refusal),

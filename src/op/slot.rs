@@ -81,6 +81,16 @@ pub struct Refusal {
     pub(crate) payload: Payload,
 }
 
+impl From<Error> for Refusal {
+    /// The refusal of a request that lends nothing.
+    fn from(error: Error) -> Self {
+        Self {
+            error,
+            payload: Payload::Nothing,
+        }
+    }
+}
+
 /// What WSK reads and writes while the request is in flight.
 pub(crate) struct Arguments {
     pub(crate) data: WSK_BUF,

@@ -59,7 +59,7 @@ impl ConnectionSocket {
     /// [PFN_WSK_SEND](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_send)
     #[doc(alias = "WskSend")]
     pub fn send(&self, buffer: Buffer) -> Operation<Send> {
-        Operation::lending(calls::send(self.socket.core(), buffer))
+        Operation::new(calls::send(self.socket.core(), buffer))
     }
 
     /// Receives into `buffer`, from its front, as much as is there, up to its capacity; waits for
@@ -80,7 +80,7 @@ impl ConnectionSocket {
     /// [PFN_WSK_RECEIVE](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_receive)
     #[doc(alias = "WskReceive")]
     pub fn receive(&self, buffer: Buffer) -> Operation<Receive> {
-        Operation::lending(calls::receive(self.socket.core(), buffer))
+        Operation::new(calls::receive(self.socket.core(), buffer))
     }
 
     /// Disconnects gracefully: sends what is outstanding, then tells the other side that no more
