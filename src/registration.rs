@@ -328,6 +328,13 @@ impl fmt::Debug for Registration {
 
 /// The captured provider interface: what sockets are opened with.
 ///
+/// ```no_run
+/// # fn open(provider: &wsk::Provider) {
+/// let opening = wsk::ListenSocket::open(provider, wsk::AddressFamily::Inet6);
+/// # drop(opening);
+/// # }
+/// ```
+///
 /// Clones are cheap and equal. Each of them, and each open socket, keeps the registration from
 /// ending.
 ///

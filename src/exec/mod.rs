@@ -56,7 +56,15 @@ pub struct Executor {
     threads: [Option<Thread>; MOST_THREADS],
 }
 
-/// Spawns tasks on an [`Executor`].
+/// Spawns tasks on an [`Executor`]. A task may spawn others through a clone of it.
+///
+/// ```no_run
+/// fn serve(spawner: &wsk::Spawner, connection: wsk::ConnectionSocket) -> wsk::Result<()> {
+///     spawner.spawn(async move {
+///         let _ = connection.disconnect().await;
+///     })
+/// }
+/// ```
 #[derive(Clone)]
 pub struct Spawner(PoolArc<Shared>);
 

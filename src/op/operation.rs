@@ -63,6 +63,22 @@ pub struct Ended {
 /// - or drop it: it is cancelled, and what it was lent is freed when it completes.
 ///
 /// The request was started when this was made, whether it is polled or not.
+///
+/// ```no_run
+/// use core::time::Duration;
+/// use wsk::{Buffer, ConnectionSocket, ErrorKind, Passive};
+///
+/// /// At most what arrives within a second; the stream goes on afterwards.
+/// fn receive_soon(connection: &ConnectionSocket, buffer: Buffer, passive: Passive) -> Buffer {
+///     let receive = connection.receive(buffer);
+///     let (received, buffer) = receive.wait_timeout(Duration::from_secs(1), passive);
+///     match received {
+///         Ok(_count) => buffer,
+///         Err(error) if error.kind() == ErrorKind::TimedOut => buffer,
+///         Err(error) => panic!("{error}"),
+///     }
+/// }
+/// ```
 #[must_use = "dropping an operation cancels it"]
 pub struct Operation<R: Request> {
     state: State,

@@ -53,6 +53,14 @@ impl Drop for Opened {
 /// Closes a socket from elsewhere, for example when the driver unloads while tasks use the socket.
 ///
 /// It keeps memory of the socket, but not the socket: that ends as soon as anybody closes it.
+///
+/// ```no_run
+/// # fn watch(connection: &wsk::ConnectionSocket) {
+/// let closer = connection.closer();
+/// // ... on another thread, when the connection has been idle for too long:
+/// closer.close();
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct Closer(CoreRef);
 
