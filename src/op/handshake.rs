@@ -166,9 +166,10 @@ impl<R, W> Handshake<R, W> {
         }
     }
 
-    /// Whether the result is there. Handle side, or for diagnosis.
-    pub(crate) fn is_completed(&self) -> bool {
-        self.word.load(Ordering::Acquire) & COMPLETED != 0
+    /// Whether the provider still has it to complete: begun, and neither completed nor over. Also for
+    /// somebody who only knows that the memory is still there.
+    pub(crate) fn is_in_flight(&self) -> bool {
+        self.word.load(Ordering::Acquire) & (IRP | COMPLETED) == IRP
     }
 
     /// Takes the result.

@@ -219,7 +219,7 @@ impl Slot {
     /// the core, still holds the slot.
     pub(crate) unsafe fn returned(&self, status: NTSTATUS) {
         let status = Status::from_raw(status);
-        if status.is_success() || self.handshake.is_completed() {
+        if status.is_success() || !self.handshake.is_in_flight() {
             return;
         }
         let packet = self.packet.get();
