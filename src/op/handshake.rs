@@ -166,8 +166,8 @@ impl<R, W> Handshake<R, W> {
         }
     }
 
-    /// Whether the provider still has it to complete: begun, and neither completed nor over. Also for
-    /// somebody who only knows that the memory is still there.
+    /// Whether the provider still has it to complete: begun, and neither completed nor over. Also
+    /// for somebody who only knows that the memory is still there.
     pub(crate) fn is_in_flight(&self) -> bool {
         self.word.load(Ordering::Acquire) & (IRP | COMPLETED) == IRP
     }
