@@ -16,7 +16,7 @@ use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
 
 use crate::build::{self, DRIVERS, Flavour};
-use crate::process::{Step, ask, check_interrupt};
+use crate::process::{Finished, Step, ask, check_interrupt};
 use crate::{check_image, inf, kit, paths, toolchain};
 use counts::Counts;
 
@@ -170,11 +170,14 @@ impl Part {
 
 /// Runs a step and counts the tests that it reports.
 fn judge(step: Step) -> Result<Outcome> {
-    let finished = step.attempt()?;
+    step.attempt().map(|finished| count(&finished))
+}
+
+fn count(finished: &Finished) -> Outcome {
     let (counts, failed) = counts::read(&finished.output);
     let mut problems: Vec<_> = failed.iter().map(|name| format!("test {name}")).collect();
     problems.extend(finished.check().err().map(|error| error.to_string()));
-    Ok(Outcome { counts, problems })
+    Outcome { counts, problems }
 }
 
 fn packages<'a>(names: &[&'a str]) -> Vec<&'a str> {
@@ -196,11 +199,20 @@ fn native(filter: Option<&str>) -> Result<Outcome> {
     let kit = kit::ensure()?;
     let step = toolchain::native_cargo(&kit, "native tests", &["test", "--no-fail-fast"])
         .args(packages(&KERNEL_SIDE));
-    judge(match filter {
+    let step = match filter {
         // Doc tests would be compiled one by one only to be left out by their names.
         Some(filter) => step.args(["--lib", "--tests", "--", filter]),
         None => step,
-    })
+    };
+    let finished = step.attempt()?;
+    for line in finished
+        .output
+        .lines()
+        .filter(|line| line.starts_with("facts: "))
+    {
+        println!("  {line}");
+    }
+    Ok(count(&finished))
 }
 
 fn docs() -> Result<Outcome> {

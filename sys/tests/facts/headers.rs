@@ -29,20 +29,14 @@ const HEADERS: &str = "#include <ntifs.h>\n#include <ntddk.h>\n#include <ntstrsa
 #[test]
 fn headers_compared_with_the_facts_for_x64_agree() {
     let assertions = Assertions::of(&Facts::load());
-    println!(
-        "{} assertions, {} bit fields left to the bindings",
-        assertions.count, assertions.bit_fields
-    );
+    assertions.tell("x64");
     assert_eq!(compile(X64, &assertions.text), "");
 }
 
 #[test]
 fn headers_compared_with_the_facts_for_arm64_agree() {
     let assertions = Assertions::of(&Facts::load());
-    println!(
-        "{} assertions, {} bit fields left to the bindings",
-        assertions.count, assertions.bit_fields
-    );
+    assertions.tell("arm64");
     assert_eq!(compile(ARM64, &assertions.text), "");
 }
 
@@ -141,6 +135,17 @@ struct Assertions {
 }
 
 impl Assertions {
+    /// Says how many they are.
+    fn tell(&self, target: &str) {
+        let Self {
+            count, bit_fields, ..
+        } = self;
+        crate::tell(&format!(
+            "{count:5} assertions on the headers for {target}, \
+             {bit_fields} bit fields left to the bindings"
+        ));
+    }
+
     fn of(facts: &Facts) -> Self {
         let tags = facts.structs.iter();
         let tags = tags
