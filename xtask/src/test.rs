@@ -205,12 +205,13 @@ fn native(filter: Option<&str>) -> Result<Outcome> {
         None => step,
     };
     let finished = step.attempt()?;
-    for line in finished
+    // The line may stand behind what the runner was just writing.
+    for (_, fact) in finished
         .output
         .lines()
-        .filter(|line| line.starts_with("facts: "))
+        .filter_map(|line| line.split_once("facts: "))
     {
-        println!("  {line}");
+        println!("  facts: {fact}");
     }
     Ok(count(&finished))
 }
