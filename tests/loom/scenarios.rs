@@ -184,6 +184,24 @@ fn handshake_completed_means_that_the_handle_is_the_last() {
     });
 }
 
+/// Used again at once when it was found complete: the old IRP side does not touch it any more.
+#[test]
+fn handshake_reused_at_once_does_not_meet_the_old_irp_side() {
+    loom::model(|| {
+        let request = Request::begun();
+        let irp = request.clone();
+        let completion = thread::spawn(move || irp.complete());
+        let _ = request.poll(1);
+        if request.poll(2) == Polled::Completed {
+            request.take_result();
+            request.drop_handle();
+            request.handshake().begin();
+            assert_eq!(request.poll(3), Polled::Pending);
+        }
+        completion.join().expect("the IRP side");
+    });
+}
+
 /// A waiter that is withdrawn after a time-out: either it is gone, or it is woken.
 #[test]
 fn handshake_withdrawn_waiter_is_not_woken_late() {
