@@ -5,6 +5,8 @@
 //! they use for `core`'s.
 
 mod scenarios;
+mod socket;
+mod wait;
 
 mod sync {
     pub mod primitive {

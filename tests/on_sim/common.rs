@@ -10,6 +10,7 @@ use std::{
         atomic::{AtomicU32, Ordering},
     },
     task::{Context, Poll, Wake, Waker},
+    time::Duration,
 };
 
 use wsk::{
@@ -29,10 +30,10 @@ pub fn address() -> SocketAddr {
     SocketAddr::from(([127, 0, 0, 1], PORT))
 }
 
-/// A registered driver with the provider captured.
+/// A registered driver with the provider captured, in the order in which a failing test drops them.
 pub struct Client {
-    pub registration: Registration,
     pub provider: Provider,
+    pub registration: Registration,
 }
 
 impl Client {
@@ -40,8 +41,8 @@ impl Client {
         let registration = Registration::register(Version::V1_0, passive()).expect("registered");
         let provider = registration.try_capture().expect("ready");
         Self {
-            registration,
             provider,
+            registration,
         }
     }
 
@@ -88,6 +89,21 @@ impl Wakes {
 impl Wake for Wakes {
     fn wake(self: Arc<Self>) {
         self.0.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+/// Polls until ready; virtual time passes meanwhile.
+pub fn block_on<F: Future>(sim: &Sim, future: F) -> F::Output {
+    let wakes = Arc::new(Wakes::default());
+    let mut future = pin!(future);
+    loop {
+        let seen = wakes.count();
+        if let Poll::Ready(output) = poll(&mut future, &wakes) {
+            return output;
+        }
+        while wakes.count() == seen {
+            sim.sleep(Duration::from_millis(1));
+        }
     }
 }
 

@@ -3,8 +3,13 @@
 //! The simulator's verifier and its count of what is left at the end check soundness: whatever a
 //! test asserts itself comes on top of that.
 
+mod close;
 mod common;
+mod connection;
+mod every_way;
 mod executor;
+mod faults;
 mod listen;
 mod operation;
 mod registration;
+mod unload;

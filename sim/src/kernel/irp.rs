@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use wdk_sys::{
-    BOOLEAN, CCHAR, IO_STACK_LOCATION, IRP, KIRQL, NTSTATUS, PIRP, PKIRQL, STATUS_CANCELLED,
+    BOOLEAN, CCHAR, IO_STACK_LOCATION, IRP, KIRQL, NTSTATUS, PIRP, PKIRQL,
     STATUS_MORE_PROCESSING_REQUIRED, STATUS_PENDING, USHORT,
 };
 
@@ -368,9 +368,6 @@ pub unsafe extern "C" fn IoCancelIrp(irp: PIRP) -> BOOLEAN {
 }
 
 type CancelRoutine = unsafe extern "C" fn(*mut wdk_sys::DEVICE_OBJECT, PIRP);
-
-/// The status with which whoever cancels an IRP completes it.
-pub(crate) const CANCELLED: NTSTATUS = STATUS_CANCELLED;
 
 fn acquire_cancel_lock(me: &Arc<Thread>) -> KIRQL {
     let old = me.set_irql(DISPATCH);

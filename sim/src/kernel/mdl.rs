@@ -6,6 +6,7 @@
 // UNSAFETY: an MDL is a structure that kernel and driver share.
 #![expect(unsafe_code, reason = "exports of the kernel over MDLs")]
 
+use core::cell::Cell;
 use std::collections::BTreeMap;
 
 use wdk_sys::{
@@ -40,6 +41,39 @@ impl Mdls {
             .iter()
             .map(|(address, site)| format!("MDL {address:#x} allocated{site}"))
             .collect()
+    }
+}
+
+/// An MDL of the simulator's own, which a driver sees but must not free.
+pub(crate) struct OwnMdl(Box<[Cell<usize>]>);
+
+impl OwnMdl {
+    /// Describes memory that outlives the MDL.
+    pub(crate) fn describing(memory: &mut [u8]) -> Self {
+        let address = memory.as_mut_ptr();
+        let size = size_for(address.expose_provenance(), memory.len());
+        let words = vec![Cell::new(0); size.div_ceil(size_of::<usize>())];
+        let own = Self(words.into_boxed_slice());
+        let mdl = own.view();
+        let length = u32::try_from(memory.len()).unwrap_or(u32::MAX);
+        mdl.describe(address, length, i16::try_from(size).unwrap_or(i16::MAX));
+        mdl.mapped.set(address);
+        mdl.set_flags(SOURCE_IS_NONPAGED_POOL);
+        own
+    }
+
+    pub(crate) fn pointer(&self) -> PMDL {
+        self.0.as_ptr().cast_mut().cast()
+    }
+
+    /// Makes `next` follow in the chain.
+    pub(crate) fn link(&self, next: &Self) {
+        self.view().next.set(next.pointer());
+    }
+
+    fn view(&self) -> &Mdl {
+        // SAFETY: the words have room for an MDL and are cells, as the members of the view are.
+        unsafe { view(self.pointer()) }
     }
 }
 

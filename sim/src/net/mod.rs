@@ -13,7 +13,7 @@ mod virtual_net;
 pub use peer::{Listener, Peer};
 pub(crate) use virtual_net::VirtualNet;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use wdk_sys::NTSTATUS;
@@ -22,8 +22,48 @@ use wdk_sys::NTSTATUS;
 /// lock held.
 pub(crate) type Watcher = Arc<dyn Fn() + Send + Sync>;
 
+/// A local address that was taken.
+pub(crate) type BindingId = usize;
+
 /// One end of a connection.
 pub(crate) type EndpointId = usize;
+
+/// A connection that waits for a decision on it.
+pub(crate) type RequestId = usize;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Protocol {
+    Tcp,
+    Udp,
+}
+
+/// What a local address is taken for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Bind {
+    /// A port of 0 is replaced by a free one.
+    pub(crate) address: SocketAddr,
+    pub(crate) protocol: Protocol,
+    /// Others may have the same address; whether they may is decided above the network.
+    pub(crate) shared: bool,
+    /// An IPv6 address that also stands for IPv4: the wildcard, or an IPv4-mapped address.
+    pub(crate) both_families: bool,
+}
+
+/// Somebody wants to connect, and has not been answered yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Request {
+    pub(crate) id: RequestId,
+    pub(crate) local: SocketAddr,
+    pub(crate) remote: SocketAddr,
+}
+
+/// A connection that is established and can be accepted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Arrival {
+    pub(crate) endpoint: EndpointId,
+    /// The request that was decided on, at a listener that inspects.
+    pub(crate) request: Option<RequestId>,
+}
 
 /// What there is to receive.
 #[derive(Debug, PartialEq, Eq)]
@@ -35,18 +75,46 @@ pub(crate) enum Received {
     End,
 }
 
-/// A network with TCP.
+/// A datagram and what travels with it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Datagram {
+    pub(crate) data: Vec<u8>,
+    /// The other side: where it came from, or goes to.
+    pub(crate) remote: SocketAddr,
+    /// The local address that it was sent to, or is to be sent from.
+    pub(crate) local: Option<IpAddr>,
+    /// The interface that it arrived at, or shall leave by.
+    pub(crate) interface: u32,
+    /// Time to live, or hop limit.
+    pub(crate) hops: Option<u8>,
+    /// Type of service, or traffic class; the lowest two bits are ECN.
+    pub(crate) traffic_class: Option<u8>,
+}
+
+/// A network with TCP and UDP.
 pub(crate) trait Network: Send + Sync {
-    /// Takes a local address; a port of 0 is replaced by a free one.
-    fn bind(&self, address: SocketAddr) -> Result<SocketAddr, NTSTATUS>;
+    /// Takes a local address, and tells which port it got.
+    fn bind(&self, bind: Bind) -> Result<(BindingId, SocketAddr), NTSTATUS>;
     /// Gives a local address back; connections that were not accepted yet are reset.
-    fn unbind(&self, address: SocketAddr);
-    /// Accepts connections at a bound address.
-    fn listen(&self, address: SocketAddr, watcher: Watcher);
-    /// The next connection that has arrived at `address`.
-    fn accept(&self, address: SocketAddr) -> Option<EndpointId>;
+    fn unbind(&self, binding: BindingId);
+
+    /// Accepts connections; with `inspect` each waits for a decision before it is established.
+    fn listen(&self, binding: BindingId, inspect: bool, watcher: Watcher) -> Result<(), NTSTATUS>;
+    /// The next connection that wants a decision.
+    fn next_request(&self, binding: BindingId) -> Option<Request>;
+    /// Has the connection of a request established, or refused. Does nothing for one that was given
+    /// up.
+    fn decide(&self, request: RequestId, accept: bool);
+    /// The next request that the other side gave up before its connection could be accepted, also
+    /// after a favourable decision. Refused ones do not come.
+    fn next_given_up(&self, binding: BindingId) -> Option<RequestId>;
+    /// Whether `accept` would give a connection now.
+    fn has_arrived(&self, binding: BindingId) -> bool;
+    /// The next connection that is established.
+    fn accept(&self, binding: BindingId) -> Option<Arrival>;
+
     /// Begins to connect.
-    fn connect(&self, local: SocketAddr, remote: SocketAddr, watcher: Watcher) -> EndpointId;
+    fn connect(&self, binding: BindingId, remote: SocketAddr, watcher: Watcher) -> EndpointId;
     /// Replaces the watcher of an accepted endpoint.
     fn watch(&self, endpoint: EndpointId, watcher: Watcher);
     /// How connecting ended; `None` while it goes on.
@@ -56,7 +124,7 @@ pub(crate) trait Network: Send + Sync {
     /// Hands over as many bytes as the transport takes now.
     fn send(&self, endpoint: EndpointId, data: &[u8]) -> Result<usize, NTSTATUS>;
     /// Takes at most `limit` bytes; all that are there if `all`, else as many as the network cares
-    /// to give.
+    /// to give. A limit of 0 only looks: data is told by no bytes, its end by the end.
     fn receive(&self, endpoint: EndpointId, limit: usize, all: bool) -> Result<Received, NTSTATUS>;
     /// Ends the sending side after what was sent.
     fn shut_down(&self, endpoint: EndpointId);
@@ -64,4 +132,24 @@ pub(crate) trait Network: Send + Sync {
     fn abort(&self, endpoint: EndpointId);
     /// Forgets the endpoint; resets the connection unless both sides have ended it.
     fn close(&self, endpoint: EndpointId);
+
+    /// Begins to receive datagrams; with a `remote`, only from there.
+    fn receive_datagrams(&self, binding: BindingId, remote: Option<SocketAddr>, watcher: Watcher);
+    /// Sends a datagram; false if the transport cannot take it now.
+    fn send_to(&self, binding: BindingId, datagram: &Datagram) -> Result<bool, NTSTATUS>;
+    /// The next datagram that has arrived.
+    fn receive_from(&self, binding: BindingId) -> Option<Datagram>;
+    /// Allows sending to broadcast addresses.
+    fn allow_broadcast(&self, binding: BindingId, allow: bool);
+    /// Joins or leaves a multicast group on an interface (0: any).
+    fn set_membership(
+        &self,
+        binding: BindingId,
+        group: IpAddr,
+        interface: u32,
+        join: bool,
+    ) -> Result<(), NTSTATUS>;
+
+    /// The addresses of this host's interfaces, with the index of each interface.
+    fn local_addresses(&self) -> Vec<(IpAddr, u32)>;
 }

@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering::SeqCst;
 
 use wdk_sys::NTSTATUS;
 
-use super::{EndpointId, Network, Received, Watcher};
+use super::{Bind, BindingId, EndpointId, Network, Protocol, Received, Watcher};
 use crate::current::current;
 use crate::kernel::layout::Header;
 use crate::kernel::object::{NOTIFICATION_EVENT, Object};
@@ -20,13 +20,14 @@ use crate::sim::Sim;
 pub struct Peer {
     sim: Sim,
     endpoint: EndpointId,
-    bound: Option<SocketAddr>,
+    bound: Option<BindingId>,
     changed: Arc<Header>,
 }
 
 /// A user-mode listening socket.
 pub struct Listener {
     sim: Sim,
+    binding: BindingId,
     address: SocketAddr,
     changed: Arc<Header>,
 }
@@ -42,6 +43,15 @@ fn event() -> (Arc<Header>, Watcher) {
             .update(object, || object.header().state.store(1, SeqCst));
     });
     (event, watcher)
+}
+
+fn tcp(address: SocketAddr) -> Bind {
+    Bind {
+        address,
+        protocol: Protocol::Tcp,
+        shared: false,
+        both_families: false,
+    }
 }
 
 /// Tries until something comes of it.
@@ -72,12 +82,12 @@ impl Sim {
     pub fn connect(&self, remote: SocketAddr) -> Result<Peer, NTSTATUS> {
         let (changed, watcher) = event();
         let net = &self.0.net;
-        let local = net.bind(SocketAddr::new(remote.ip(), 0))?;
-        let endpoint = net.connect(local, remote, watcher);
+        let (binding, _) = net.bind(tcp(SocketAddr::new(remote.ip(), 0)))?;
+        let endpoint = net.connect(binding, remote, watcher);
         let peer = Peer {
             sim: self.clone(),
             endpoint,
-            bound: Some(local),
+            bound: Some(binding),
             changed,
         };
         wait_for(&peer.changed, "Sim::connect", || net.connected(endpoint))?;
@@ -91,13 +101,15 @@ impl Sim {
     /// `STATUS_ADDRESS_ALREADY_EXISTS` if it is taken.
     pub fn listen(&self, address: SocketAddr) -> Result<Listener, NTSTATUS> {
         let (changed, watcher) = event();
-        let address = self.0.net.bind(address)?;
-        self.0.net.listen(address, watcher);
-        Ok(Listener {
+        let (binding, address) = self.0.net.bind(tcp(address))?;
+        let listener = Listener {
             sim: self.clone(),
+            binding,
             address,
             changed,
-        })
+        };
+        self.0.net.listen(binding, false, watcher)?;
+        Ok(listener)
     }
 }
 
@@ -113,8 +125,9 @@ impl Listener {
     pub fn accept(&self) -> Peer {
         let net = &self.sim.0.net;
         let endpoint = wait_for(&self.changed, "Listener::accept", || {
-            net.accept(self.address)
-        });
+            net.accept(self.binding)
+        })
+        .endpoint;
         let (changed, watcher) = event();
         net.watch(endpoint, watcher);
         Peer {
@@ -128,7 +141,7 @@ impl Listener {
 
 impl Drop for Listener {
     fn drop(&mut self) {
-        self.sim.0.net.unbind(self.address);
+        self.sim.0.net.unbind(self.binding);
     }
 }
 
@@ -219,8 +232,8 @@ impl Peer {
 impl Drop for Peer {
     fn drop(&mut self) {
         self.sim.0.net.close(self.endpoint);
-        if let Some(address) = self.bound {
-            self.sim.0.net.unbind(address);
+        if let Some(binding) = self.bound {
+            self.sim.0.net.unbind(binding);
         }
     }
 }

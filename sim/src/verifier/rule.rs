@@ -70,6 +70,16 @@ rules! {
     BadSocket:
         "a WSK function must be given a socket that WSK returned, of the category that its \
          table is for",
+    RetainedAtClose:
+        "every list that was retained must be released before the socket is closed [wsk 8.6]",
+    ReleaseUnknown:
+        "only a list that a receive event gave, and that the client retained by returning \
+         `STATUS_PENDING`, is released, once, by its head [wsk 8.2, 8.6]",
+    EventStatus: "an event callback must return one of the values that its event knows",
+    EventWithoutCallback: "an event that is enabled needs its callback in the socket's table",
+    Inspection:
+        "`WskInspectComplete` is called once for an inspection that was pended, with a copy of \
+         its ID [wsk 7.9, 7.11]",
     ParallelAccept: "a listening socket takes one `WskAccept` at a time",
     Registration:
         "`WskRegister` and `WskDeregister` come in pairs on one registration that stays in \

@@ -66,6 +66,19 @@ impl Buffer {
         result
     }
 
+    /// As `read`; null describes nothing.
+    ///
+    /// # Safety
+    ///
+    /// As for `read`, or null.
+    pub(super) unsafe fn read_optional(me: &Thread, buffer: PWSK_BUF, function: &str) -> Self {
+        if buffer.is_null() {
+            return Self::default();
+        }
+        // SAFETY: promised by the caller.
+        unsafe { Self::read(me, buffer, function) }
+    }
+
     /// The pieces from `start` on.
     fn from(&self, start: usize) -> impl Iterator<Item = (usize, usize)> {
         let mut skip = start;

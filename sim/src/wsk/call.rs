@@ -1,14 +1,18 @@
 //! What every call on a socket has in common: the checks, the IRP, and an answer at once.
 
+use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 
-use wdk_sys::{NTSTATUS, PIRP};
+use wdk_sys::{NTSTATUS, PIRP, STATUS_FILE_FORCED_CLOSED, STATUS_INSUFFICIENT_RESOURCES};
 use wsk_sys::PWSK_SOCKET;
 
-use super::provider::Category;
+use super::progress;
+use super::request::{Answer, Reply, Work};
 use super::socket::{Phase, Socket};
+use super::tables::Category;
 use crate::current::current;
+use crate::faults::Fault;
 use crate::kernel::irp;
 use crate::kernel::irql::{DISPATCH, require};
 use crate::kernel::layout::Irp;
@@ -16,15 +20,21 @@ use crate::sched::Thread;
 use crate::sim::{lock, offence};
 use crate::verifier::Rule;
 
-/// A call that is being executed. Rule 10.1 counts it until it is dropped.
-pub(super) struct Call {
+/// A function of a socket that is being executed. Rule 10.1 counts it until it is dropped.
+pub(super) struct Entry {
     pub(super) me: Arc<Thread>,
     pub(super) socket: Arc<Socket>,
+    function: &'static str,
+}
+
+/// One that was given an IRP.
+pub(super) struct Call {
+    entry: Entry,
     pub(super) irp: PIRP,
     pub(super) packet: &'static Irp,
 }
 
-/// Checks a call to a function of WSK that needs no socket.
+/// Checks a call to a function of WSK.
 pub(super) fn check_context(me: &Thread, highest: u8, function: &str) {
     require(me, highest, function);
     if me.completions.load(SeqCst) > 0 {
@@ -35,12 +45,11 @@ pub(super) fn check_context(me: &Thread, highest: u8, function: &str) {
     }
 }
 
-impl Call {
-    /// Enters a function of a socket.
-    pub(super) fn enter(
+impl Entry {
+    /// Enters a function of sockets of these categories.
+    pub(super) fn new(
         socket: PWSK_SOCKET,
-        irp: PIRP,
-        function: &str,
+        function: &'static str,
         categories: &[Category],
     ) -> Self {
         let me = current();
@@ -63,33 +72,101 @@ impl Call {
                 &format!("{function} on the {}", found.describe()),
             );
         }
-        if irp.is_null() {
-            offence(
-                Rule::IrpRequired,
-                &format!("{function} on the {}", found.describe()),
-            );
-        }
         found.running.fetch_add(1, SeqCst);
-        let packet = irp::give_to_provider(&me, irp, function);
-        let call = Self {
+        lock(&me.sim.wsk.registrations).count_use(found.client);
+        Self {
             me,
             socket: found,
-            irp,
-            packet,
-        };
-        call.me.sim.sched.point(&call.me);
-        call
+            function,
+        }
     }
 
-    /// Completes the IRP before the call returns.
-    pub(super) fn complete(&self, status: NTSTATUS, information: usize) -> NTSTATUS {
-        complete_inline(&self.me, self.irp, self.packet, status, information)
+    /// Takes the IRP of the call.
+    pub(super) fn take(self, irp: PIRP) -> Call {
+        if irp.is_null() {
+            let details = format!("{} on the {}", self.function, self.socket.describe());
+            offence(Rule::IrpRequired, &details);
+        }
+        let packet = irp::give_to_provider(&self.me, irp, self.function);
+        self.me.sim.sched.point(&self.me);
+        Call {
+            entry: self,
+            irp,
+            packet,
+        }
     }
 }
 
-impl Drop for Call {
+impl Drop for Entry {
     fn drop(&mut self) {
         self.socket.running.fetch_sub(1, SeqCst);
+        let sim = &self.me.sim;
+        lock(&sim.wsk.registrations).uncount_use(sim, self.socket.client);
+    }
+}
+
+impl Deref for Call {
+    type Target = Entry;
+
+    fn deref(&self) -> &Entry {
+        &self.entry
+    }
+}
+
+impl Call {
+    /// Enters a function that takes an IRP; `Err` is its status if it ends here.
+    pub(super) fn enter(
+        socket: PWSK_SOCKET,
+        irp: PIRP,
+        function: &'static str,
+        categories: &[Category],
+    ) -> Result<Self, NTSTATUS> {
+        let call = Entry::new(socket, function, categories).take(irp);
+        call.may_go_on()?;
+        Ok(call)
+    }
+
+    /// Ends the call if it is to fail, or if the socket is dead [wsk 9.9].
+    pub(super) fn may_go_on(&self) -> Result<(), NTSTATUS> {
+        if self.me.sim.faults.strikes(Fault::ProviderCall) {
+            return Err(self.complete(Answer::status(STATUS_INSUFFICIENT_RESOURCES)));
+        }
+        if lock(&self.socket.state).dead {
+            return Err(self.complete(Answer::status(STATUS_FILE_FORCED_CLOSED)));
+        }
+        Ok(())
+    }
+
+    /// Completes the IRP before the call returns.
+    pub(super) fn complete(&self, answer: Answer) -> NTSTATUS {
+        complete_inline(&self.me, self.irp, self.packet, answer)
+    }
+
+    /// Answers with what is known already, at once or later.
+    pub(super) fn reply(&self, answer: impl Into<Answer>) -> NTSTATUS {
+        self.submit(Reply::new(answer))
+    }
+
+    /// Starts a request: completes it at once, or leaves it pending, as the schedule chooses.
+    pub(super) fn submit(&self, work: impl Work + 'static) -> NTSTATUS {
+        progress::submit(self, Box::new(work))
+    }
+
+    /// A call of `WskSocket` as if it were one on the socket that it has made.
+    pub(super) fn on_new_socket(
+        me: &Arc<Thread>,
+        socket: &Arc<Socket>,
+        irp: PIRP,
+        packet: &'static Irp,
+    ) -> Self {
+        socket.running.fetch_add(1, SeqCst);
+        lock(&me.sim.wsk.registrations).count_use(socket.client);
+        let entry = Entry {
+            me: Arc::clone(me),
+            socket: Arc::clone(socket),
+            function: "WskSocket",
+        };
+        Self { entry, irp, packet }
     }
 }
 
@@ -98,11 +175,10 @@ pub(super) fn complete_inline(
     me: &Arc<Thread>,
     irp: PIRP,
     packet: &Irp,
-    status: NTSTATUS,
-    information: usize,
+    answer: Answer,
 ) -> NTSTATUS {
-    packet.status.set(status);
-    packet.information.set(information);
+    packet.status.set(answer.status);
+    packet.information.set(answer.information);
     irp::complete(me, irp);
-    status
+    answer.status
 }

@@ -1,27 +1,42 @@
 //! Winsock Kernel: what a client sees of it.
 //!
 //! - `registration`: `WskRegister`, `WskCaptureProviderNPI` and their counterparts
-//! - `provider`: the provider's table and the sockets' tables; `WskSocket`
+//! - `tables`, `provider`: the dispatch tables; the calls that make sockets
 //! - `call`: what every call on a socket is checked for
-//! - `functions`: the calls themselves, thin
 //! - `socket`: a socket's state and its pending requests
 //! - `request`, `buffer`, `address`: one request; what it points to
+//! - `bind`, `sharing`, `accept`, `inspect`, `connect`, `send`, `receive`, `close`: the calls, and
+//!   the events that belong to them
 //! - `progress`: how requests get further and complete
-//! - `control`: options
+//! - `events`, `callbacks`: which events are enabled and raised; calling the client
+//! - `indication`, `chain`: data that receive events hand over
+//! - `control`: options and other control operations
 //!
-//! Present: listening and connection sockets over TCP, accept by call. The tables have null where
-//! the provider has nothing (yet): a null slot is what an older Windows has for a later function.
+//! The tables have null where the provider has nothing: a null slot is what an older Windows has
+//! for a later function.
 
+mod accept;
 mod address;
+mod bind;
 mod buffer;
 mod call;
+mod callbacks;
+mod chain;
+mod close;
+mod connect;
 mod control;
-mod functions;
+mod events;
+mod indication;
+mod inspect;
 mod progress;
 mod provider;
+mod receive;
 mod registration;
 mod request;
+mod send;
+mod sharing;
 mod socket;
+mod tables;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
@@ -35,6 +50,7 @@ pub(crate) struct Wsk {
     inline_only: bool,
     registrations: Mutex<Registrations>,
     sockets: Mutex<Sockets>,
+    claims: Mutex<sharing::Claims>,
 }
 
 #[derive(Default)]
@@ -48,6 +64,8 @@ struct Sockets {
     buffers: BTreeMap<(usize, usize), usize>,
     /// MDLs of pending requests, by address and IRP.
     mdls: BTreeSet<(usize, usize)>,
+    /// Contexts and tables of open sockets, by address and socket.
+    kept: BTreeMap<(usize, usize), &'static str>,
 }
 
 impl Wsk {
@@ -56,6 +74,7 @@ impl Wsk {
             inline_only,
             registrations: Mutex::default(),
             sockets: Mutex::default(),
+            claims: Mutex::default(),
         }
     }
 
@@ -78,7 +97,13 @@ impl Wsk {
             .iter()
             .find(|((from, _), to)| overlaps((*from, **to)));
         let request = hit.map(|((_, irp), _)| format!("a pending request, IRP {irp:#x}"));
-        request.or_else(|| lock(&self.registrations).uses_memory(start, length))
+        let mut kept = sockets.kept.range((start, 0)..(end, 0));
+        let kept = kept
+            .next()
+            .map(|((_, socket), what)| format!("the open socket {socket:#x} as {what}"));
+        request
+            .or(kept)
+            .or_else(|| lock(&self.registrations).uses_memory(start, length))
     }
 
     /// The pending request that uses this MDL.

@@ -10,14 +10,15 @@
 use core::sync::atomic::Ordering::SeqCst;
 use std::sync::Arc;
 
-use wdk_sys::{IRP, NTSTATUS, PDEVICE_OBJECT, PIRP, STATUS_PENDING, STATUS_SUCCESS};
+use wdk_sys::{IRP, NTSTATUS, PDEVICE_OBJECT, PIRP, STATUS_CANCELLED, STATUS_PENDING};
 
 use super::Sockets;
 use super::call::Call;
-use super::request::{Request, Work};
+use super::request::{Answer, Request, Turn, Work};
 use super::socket::{Mover, Phase, Socket, State};
+use super::{close, events};
 use crate::current::current;
-use crate::kernel::irp::{self, CANCELLED, SL_PENDING_RETURNED};
+use crate::kernel::irp::{self, SL_PENDING_RETURNED};
 use crate::kernel::irql::{DISPATCH, PASSIVE};
 use crate::kernel::layout::{Irp, view};
 use crate::sched::{Job, Thread, Work as Delivery};
@@ -26,43 +27,27 @@ use crate::sim::{Shared, lock};
 /// One move in so many happens at `PASSIVE_LEVEL`, on a system thread.
 const PASSIVE_ONE_IN: usize = 4;
 
-/// A completion that is due: the IRP's address, status and information.
-type Completion = (usize, NTSTATUS, usize);
+/// A completion that is due: the IRP's address, and its answer.
+type Completion = (usize, Answer);
 
-/// Starts a request on a socket that was made just now, for the client's IRP.
-pub(super) fn submit_reply(
-    me: &Arc<Thread>,
-    socket: &Arc<Socket>,
-    irp: PIRP,
-    packet: &'static Irp,
-    work: Work,
-) -> NTSTATUS {
-    let (me, socket) = (Arc::clone(me), Arc::clone(socket));
-    socket.running.fetch_add(1, SeqCst);
-    submit(
-        &Call {
-            me,
-            socket,
-            irp,
-            packet,
-        },
-        work,
-    )
+/// Whether what can be done at once is done before the call returns.
+pub(super) fn at_once(sim: &Shared) -> bool {
+    sim.wsk.inline_only || sim.sched.choose_below(2) == 0
 }
 
 /// Starts a request: completes it at once, or leaves it pending, as the schedule chooses.
-pub(super) fn submit(call: &Call, mut work: Work) -> NTSTATUS {
+pub(super) fn submit(call: &Call, mut work: Box<dyn Work>) -> NTSTATUS {
     let (sim, socket) = (&call.me.sim, &call.socket);
     let lane = work.lane() as usize;
-    let at_once = sim.wsk.inline_only || sim.sched.choose_below(2) == 0;
+    let at_once = at_once(sim);
     let mut state = lock(&socket.state);
     let attempt = at_once && state.lanes[lane].is_empty() && state.mover == Mover::Idle;
-    if attempt && let Some((status, information)) = socket.attempt(sim, &mut state, &mut work) {
+    if attempt && let Some(answer) = work.attempt(&mut turn(sim, socket, &mut state)) {
         drop(state);
-        return call.complete(status, information);
+        return call.complete(answer);
     }
     let idle = !attempt && state.lanes[lane].is_empty();
-    let cancelled = pend(call, &work);
+    let cancelled = pend(call, work.as_ref());
     state.lanes[lane].push_back(Request {
         irp: call.irp.addr(),
         work,
@@ -72,15 +57,18 @@ pub(super) fn submit(call: &Call, mut work: Work) -> NTSTATUS {
     if idle || cancelled {
         schedule(sim, socket);
     }
-    call.me.sim.sched.point(&call.me);
+    sim.sched.point(&call.me);
     STATUS_PENDING
+}
+
+fn turn<'a>(sim: &'a Arc<Shared>, socket: &'a Arc<Socket>, state: &'a mut State) -> Turn<'a> {
+    Turn { sim, socket, state }
 }
 
 /// Marks the IRP pending and enters the request into the books; true if it has been cancelled
 /// already.
-fn pend(call: &Call, work: &Work) -> bool {
-    let stack = call.packet.stack(call.packet.current_location.get());
-    stack.control.set(stack.control.get() | SL_PENDING_RETURNED);
+fn pend(call: &Call, work: &dyn Work) -> bool {
+    mark_pending(call);
     let mut sockets = lock(&call.me.sim.wsk.sockets);
     let irp = call.irp.expose_provenance();
     sockets.pending.insert(irp, Arc::clone(&call.socket));
@@ -102,28 +90,11 @@ fn pend(call: &Call, work: &Work) -> bool {
     call.packet.cancel.load(SeqCst) != 0 && call.packet.cancel_routine.swap(0, SeqCst) != 0
 }
 
-/// Starts the close; all calls on the socket are over, and everything pending is cancelled.
-pub(super) fn close(call: &Call) -> NTSTATUS {
-    let (sim, socket) = (&call.me.sim, &call.socket);
-    let at_once = sim.wsk.inline_only || sim.sched.choose_below(2) == 0;
-    let mut state = lock(&socket.state);
-    let pending = state.lanes.iter().any(|lane| !lane.is_empty());
-    if at_once && !pending && state.mover == Mover::Idle {
-        Socket::dismantle(sim, &mut state);
-        drop(state);
-        lock(&sim.wsk.registrations).uncount_socket(sim, socket.client);
-        return call.complete(STATUS_SUCCESS, 0);
-    }
-    for request in state.lanes.iter_mut().flatten() {
-        request.cancelled = true;
-    }
+/// Marks the IRP of a call pending; its completion will be counted as a use of the registration.
+pub(super) fn mark_pending(call: &Call) {
     let stack = call.packet.stack(call.packet.current_location.get());
     stack.control.set(stack.control.get() | SL_PENDING_RETURNED);
-    state.phase = Phase::Closing(Some(call.irp.expose_provenance()));
-    drop(state);
-    schedule(sim, socket);
-    sim.sched.point(&call.me);
-    STATUS_PENDING
+    lock(&call.me.sim.wsk.registrations).count_use(call.socket.client);
 }
 
 /// Has the requests moved soon.
@@ -160,9 +131,9 @@ fn run(socket: &Arc<Socket>) {
     }
     loop {
         state.mover = Mover::Moving;
-        if let Some(completion) = next(socket, &me.sim, &mut state) {
+        if let Some(completion) = next(&mut turn(&me.sim, socket, &mut state)) {
             drop(state);
-            finish(&me, completion);
+            finish(&me, socket.client, completion);
             state = lock(&socket.state);
         } else if state.mover == Mover::Moving {
             break;
@@ -172,41 +143,52 @@ fn run(socket: &Arc<Socket>) {
 }
 
 /// The next completion that is due.
-fn next(socket: &Arc<Socket>, sim: &Arc<Shared>, state: &mut State) -> Option<Completion> {
-    for lane in 0..state.lanes.len() {
-        if let Some(index) = state.lanes[lane]
-            .iter()
-            .position(|request| request.cancelled && !request.work.made_a_socket())
-        {
-            return state.lanes[lane]
-                .remove(index)
-                .map(|request| (request.irp, CANCELLED, 0));
-        }
-        let Some(mut request) = state.lanes[lane].pop_front() else {
-            continue;
-        };
-        if let Some((status, information)) = socket.attempt(sim, state, &mut request.work) {
-            return Some((request.irp, status, information));
-        }
-        state.lanes[lane].push_front(request);
+fn next(turn: &mut Turn<'_>) -> Option<Completion> {
+    events::raise_due(turn.sim, turn.socket, turn.state);
+    if let Some(irp) = turn.state.events.next_disabled() {
+        return Some((irp, Answer::SUCCESS));
     }
-    let Phase::Closing(Some(irp)) = state.phase else {
+    if turn.state.events.hold_requests() {
         return None;
-    };
-    Socket::dismantle(sim, state);
-    lock(&sim.wsk.registrations).uncount_socket(sim, socket.client);
-    Some((irp, STATUS_SUCCESS, 0))
+    }
+    for lane in 0..turn.state.lanes.len() {
+        if let Some(completion) = next_cancelled(turn, lane).or_else(|| next_done(turn, lane)) {
+            return Some(completion);
+        }
+    }
+    close::next(turn)
 }
 
-fn finish(me: &Arc<Thread>, (irp, status, information): Completion) {
+fn next_cancelled(turn: &mut Turn<'_>, lane: usize) -> Option<Completion> {
+    let cancelled = |request: &Request| request.cancelled && !request.work.is_decided();
+    let index = turn.state.lanes[lane].iter().position(cancelled)?;
+    let mut request = turn.state.lanes[lane].remove(index)?;
+    let answer = request.work.cancel(turn);
+    Some((
+        request.irp,
+        answer.unwrap_or(Answer::status(STATUS_CANCELLED)),
+    ))
+}
+
+fn next_done(turn: &mut Turn<'_>, lane: usize) -> Option<Completion> {
+    let mut request = turn.state.lanes[lane].pop_front()?;
+    if let Some(answer) = request.work.attempt(turn) {
+        return Some((request.irp, answer));
+    }
+    turn.state.lanes[lane].push_front(request);
+    None
+}
+
+fn finish(me: &Arc<Thread>, client: usize, (irp, answer): Completion) {
     lock(&me.sim.wsk.sockets).forget(irp);
     let pointer = core::ptr::with_exposed_provenance_mut::<IRP>(irp);
     // SAFETY: the IRP is the provider's until it completes it, below [wsk 3.5].
     let packet: &Irp = unsafe { view(pointer) };
     packet.cancel_routine.store(0, SeqCst);
-    packet.status.set(status);
-    packet.information.set(information);
+    packet.status.set(answer.status);
+    packet.information.set(answer.information);
     irp::complete(me, pointer);
+    lock(&me.sim.wsk.registrations).uncount_use(&me.sim, client);
     me.sim.sched.point(me);
 }
 
@@ -236,5 +218,18 @@ unsafe extern "C" fn cancel(_device: PDEVICE_OBJECT, irp: PIRP) {
         request.cancelled = true;
         drop(state);
         schedule(&me.sim, &socket);
+    }
+}
+
+/// Cancels what is pending in a lane, or in all.
+pub(super) fn cancel_all<'a>(requests: impl Iterator<Item = &'a mut Request>) {
+    requests.for_each(|request| request.cancelled = true);
+}
+
+/// A socket that is being closed, with the IRP of the close.
+pub(super) fn closing_irp(state: &State) -> Option<usize> {
+    match state.phase {
+        Phase::Closing(irp) => irp,
+        Phase::Open | Phase::Gone => None,
     }
 }

@@ -1,117 +1,133 @@
-//! The provider's dispatch tables, and the calls that make sockets.
+//! The calls that make sockets: `WskSocket` and `WskSocketConnect` [wsk 4].
 
 // UNSAFETY: the functions are called by the client through the tables.
-#![expect(unsafe_code, reason = "functions of the provider's tables")]
+#![expect(unsafe_code, reason = "functions of the provider's table")]
 
 use core::ffi::c_void;
+use std::net::SocketAddr;
+use std::sync::Arc;
 
 use wdk_sys::{
     NTSTATUS, PEPROCESS, PETHREAD, PIRP, PSECURITY_DESCRIPTOR, PVOID,
-    STATUS_INSUFFICIENT_RESOURCES, STATUS_INVALID_PARAMETER, STATUS_NOT_SUPPORTED, STATUS_PENDING,
-    STATUS_SUCCESS, ULONG, USHORT,
+    STATUS_INSUFFICIENT_RESOURCES, STATUS_INVALID_ADDRESS_COMPONENT, STATUS_INVALID_PARAMETER,
+    STATUS_NOT_SUPPORTED, ULONG, USHORT,
 };
 use wsk_sys::{
-    ADDRESS_FAMILY, IPPROTO, PWSK_CLIENT, SOCK_STREAM, WSK_CLIENT_VERSION_1_0,
-    WSK_FLAG_CONNECTION_SOCKET, WSK_FLAG_LISTEN_SOCKET, WSK_PROVIDER_BASIC_DISPATCH,
-    WSK_PROVIDER_CONNECTION_DISPATCH_FULL, WSK_PROVIDER_DISPATCH,
-    WSK_PROVIDER_LISTEN_DISPATCH_FULL,
+    ADDRESS_FAMILY, IPPROTO, PSOCKADDR, PWSK_CLIENT, SOCK_DGRAM, SOCK_STREAM,
+    WSK_CLIENT_CONNECTION_DISPATCH,
 };
 
-use super::address::Family;
-use super::call::{check_context, complete_inline};
-use super::registration;
-use super::request::Work;
-use super::socket::Socket;
-use super::{control, functions, progress};
+use super::address::{self, Family};
+use super::call::{Call, check_context, complete_inline};
+use super::connect::Connect;
+use super::request::{Answer, Lane, Reply, Turn, Work};
+use super::socket::{ClientSide, Socket};
+use super::tables::Category;
+use super::{bind, close, registration};
 use crate::current::current;
 use crate::faults::Fault;
 use crate::kernel::irp;
 use crate::kernel::irql::DISPATCH;
+use crate::kernel::layout::Irp;
 use crate::kernel::pool::check_not_paged;
 use crate::kernel::thread::Context;
+use crate::net::Protocol;
+use crate::sched::Thread;
 use crate::sim::{lock, offence};
 use crate::verifier::Rule;
 
-/// A socket category.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Category {
-    Listen,
-    Connection,
+/// A call that makes a socket.
+struct Making {
+    me: Arc<Thread>,
+    client: usize,
+    client_side: ClientSide,
+    irp: PIRP,
+    packet: &'static Irp,
 }
 
-/// The provider's table.
-pub(super) static PROVIDER: WSK_PROVIDER_DISPATCH = WSK_PROVIDER_DISPATCH {
-    Version: WSK_CLIENT_VERSION_1_0,
-    Reserved: 0,
-    WskSocket: Some(wsk_socket),
-    WskSocketConnect: None,
-    WskControlClient: Some(control::wsk_control_client),
-    WskGetAddressInfo: None,
-    WskFreeAddressInfo: None,
-    WskGetNameInfo: None,
-};
+impl Making {
+    fn enter(
+        client: PWSK_CLIENT,
+        context: PVOID,
+        dispatch: *const c_void,
+        irp: PIRP,
+        function: &str,
+    ) -> Self {
+        let me = current();
+        check_context(&me, DISPATCH, function);
+        let client = registration::expect_client(&me, client, function);
+        if irp.is_null() {
+            offence(Rule::IrpRequired, &format!("{function} without an IRP"));
+        }
+        if lock(&me.sim.kernel.pool).is_paged(context.addr()) {
+            let details = format!("SocketContext {context:p} is in paged pool");
+            offence(Rule::PagedAtDispatch, &details);
+        }
+        check_not_paged(&me, dispatch.addr(), "a table of event callbacks");
+        let packet = irp::give_to_provider(&me, irp, function);
+        me.sim.sched.point(&me);
+        let client_side = ClientSide {
+            context: Context(context),
+            dispatch: Context(dispatch.cast_mut()),
+        };
+        Self {
+            me,
+            client,
+            client_side,
+            irp,
+            packet,
+        }
+    }
 
-const BASIC: WSK_PROVIDER_BASIC_DISPATCH = WSK_PROVIDER_BASIC_DISPATCH {
-    WskControlSocket: Some(control::wsk_control_socket),
-    WskCloseSocket: Some(functions::wsk_close_socket),
-};
+    fn fails(&self) -> bool {
+        self.me.sim.faults.strikes(Fault::ProviderCall)
+    }
 
-static LISTEN: WSK_PROVIDER_LISTEN_DISPATCH_FULL = WSK_PROVIDER_LISTEN_DISPATCH_FULL {
-    Basic: BASIC,
-    WskBind: Some(functions::wsk_bind),
-    WskAccept: Some(functions::wsk_accept),
-    WskInspectComplete: None,
-    WskGetLocalAddress: Some(functions::wsk_get_local_address),
-};
+    fn end(&self, status: NTSTATUS) -> NTSTATUS {
+        complete_inline(&self.me, self.irp, self.packet, Answer::status(status))
+    }
 
-static CONNECTION: WSK_PROVIDER_CONNECTION_DISPATCH_FULL = WSK_PROVIDER_CONNECTION_DISPATCH_FULL {
-    Basic: BASIC,
-    WskBind: Some(functions::wsk_bind),
-    WskConnect: Some(functions::wsk_connect),
-    WskGetLocalAddress: Some(functions::wsk_get_local_address),
-    WskGetRemoteAddress: Some(functions::wsk_get_remote_address),
-    WskSend: Some(functions::wsk_send),
-    WskReceive: Some(functions::wsk_receive),
-    WskDisconnect: Some(functions::wsk_disconnect),
-    WskRelease: None,
-    WskConnectEx: None,
-    WskSendEx: None,
-    WskReceiveEx: None,
-};
+    fn create(&self, kind: (Category, Family, Protocol)) -> Arc<Socket> {
+        Socket::create(&self.me.sim, kind, self.client, self.client_side)
+    }
 
-/// The table of a category.
-pub(super) fn table(category: Category) -> *const c_void {
-    match category {
-        Category::Listen => (&raw const LISTEN).cast(),
-        Category::Connection => (&raw const CONNECTION).cast(),
+    fn on(&self, socket: &Arc<Socket>) -> Call {
+        Call::on_new_socket(&self.me, socket, self.irp, self.packet)
     }
 }
 
-/// The category and family that `WskSocket` is asked for.
-fn triple(
+/// What `WskSocket` is asked for.
+fn kind(
     family: ADDRESS_FAMILY,
     socket_type: USHORT,
     protocol: ULONG,
     flags: ULONG,
-) -> Result<(Category, Family), NTSTATUS> {
+) -> Result<(Category, Family, Protocol), NTSTATUS> {
+    let category = Category::from_flags(flags).ok_or(STATUS_INVALID_PARAMETER)?;
     let family = Family::from_number(family).ok_or(STATUS_NOT_SUPPORTED)?;
-    let category = match flags {
-        WSK_FLAG_LISTEN_SOCKET => Category::Listen,
-        WSK_FLAG_CONNECTION_SOCKET => Category::Connection,
-        flags if flags.is_power_of_two() || flags == 0 => return Err(STATUS_NOT_SUPPORTED),
-        _ => return Err(STATUS_INVALID_PARAMETER),
+    let protocol = transport(socket_type, protocol).ok_or(STATUS_NOT_SUPPORTED)?;
+    let fits = match category {
+        Category::Basic => true,
+        Category::Datagram => protocol == Protocol::Udp,
+        Category::Listen | Category::Connection | Category::Stream => protocol == Protocol::Tcp,
     };
-    let tcp =
-        u32::from(socket_type) == SOCK_STREAM && protocol == IPPROTO::IPPROTO_TCP.cast_unsigned();
-    if tcp {
-        Ok((category, family))
+    if fits {
+        Ok((category, family, protocol))
     } else {
         Err(STATUS_NOT_SUPPORTED)
     }
 }
 
-/// `WskSocket` [wsk 4].
-unsafe extern "C" fn wsk_socket(
+fn transport(socket_type: USHORT, protocol: ULONG) -> Option<Protocol> {
+    match (u32::from(socket_type), protocol.cast_signed()) {
+        (SOCK_STREAM, IPPROTO::IPPROTO_TCP) => Some(Protocol::Tcp),
+        (SOCK_DGRAM, IPPROTO::IPPROTO_UDP) => Some(Protocol::Udp),
+        _ => None,
+    }
+}
+
+/// `WskSocket` [wsk 4.1 to 4.5].
+pub(super) unsafe extern "C" fn wsk_socket(
     client: PWSK_CLIENT,
     family: ADDRESS_FAMILY,
     socket_type: USHORT,
@@ -124,38 +140,90 @@ unsafe extern "C" fn wsk_socket(
     _security: PSECURITY_DESCRIPTOR,
     irp: PIRP,
 ) -> NTSTATUS {
-    let me = current();
-    check_context(&me, DISPATCH, "WskSocket");
-    let client = registration::expect_client(&me, client, "WskSocket");
-    if irp.is_null() {
-        offence(Rule::IrpRequired, "WskSocket without an IRP");
+    let making = Making::enter(client, context, dispatch, irp, "WskSocket");
+    if making.fails() {
+        return making.end(STATUS_INSUFFICIENT_RESOURCES);
     }
-    if lock(&me.sim.kernel.pool).is_paged(context.addr()) {
-        offence(
-            Rule::PagedAtDispatch,
-            &format!("SocketContext {context:p} is in paged pool"),
-        );
-    }
-    check_not_paged(&me, dispatch.addr(), "a table of event callbacks");
-    let packet = irp::give_to_provider(&me, irp, "WskSocket");
-    me.sim.sched.point(&me);
-    if me.sim.faults.strikes(Fault::ProviderCall) {
-        return complete_inline(&me, irp, packet, STATUS_INSUFFICIENT_RESOURCES, 0);
-    }
-    let (category, family) = match triple(family, socket_type, protocol, flags) {
-        Ok(found) => found,
-        Err(status) => return complete_inline(&me, irp, packet, status, 0),
+    let kind = match kind(family, socket_type, protocol, flags) {
+        Ok(kind) => kind,
+        Err(status) => return making.end(status),
     };
-    let socket = Socket::create(&me.sim, category, family, client, Context(context));
-    let information = socket.pointer().expose_provenance();
-    let reply = Work::Reply {
-        status: STATUS_SUCCESS,
-        information,
+    if kind.0 == Category::Basic && !(context.is_null() && dispatch.is_null()) {
+        return making.end(STATUS_INVALID_PARAMETER);
+    }
+    let socket = making.create(kind);
+    making.on(&socket).submit(Reply::with_socket(&socket))
+}
+
+/// `WskSocketConnect`: socket, bind and connect in one [wsk 4.6].
+pub(super) unsafe extern "C" fn wsk_socket_connect(
+    client: PWSK_CLIENT,
+    socket_type: USHORT,
+    protocol: ULONG,
+    local: PSOCKADDR,
+    remote: PSOCKADDR,
+    flags: ULONG,
+    context: PVOID,
+    dispatch: *const WSK_CLIENT_CONNECTION_DISPATCH,
+    _process: PEPROCESS,
+    _thread: PETHREAD,
+    _security: PSECURITY_DESCRIPTOR,
+    irp: PIRP,
+) -> NTSTATUS {
+    let making = Making::enter(client, context, dispatch.cast(), irp, "WskSocketConnect");
+    if making.fails() {
+        return making.end(STATUS_INSUFFICIENT_RESOURCES);
+    }
+    if flags != 0 {
+        return making.end(STATUS_INVALID_PARAMETER);
+    }
+    if transport(socket_type, protocol) != Some(Protocol::Tcp) {
+        return making.end(STATUS_NOT_SUPPORTED);
+    }
+    // SAFETY: the client passes complete addresses [wsk 3.13, 4.6].
+    let (local, remote) = unsafe { (address::read(local), address::read(remote)) };
+    let (Some(local), Some(remote)) = (local, remote) else {
+        return making.end(STATUS_INVALID_ADDRESS_COMPONENT);
     };
-    let status = progress::submit_reply(&me, &socket, irp, packet, reply);
-    debug_assert!(
-        status == STATUS_SUCCESS || status == STATUS_PENDING,
-        "a reply is due at once or later"
-    );
-    status
+    if Family::of(local) != Family::of(remote) {
+        return making.end(STATUS_INVALID_ADDRESS_COMPONENT);
+    }
+    make_and_connect(&making, local, remote)
+}
+
+fn make_and_connect(making: &Making, local: SocketAddr, remote: SocketAddr) -> NTSTATUS {
+    let socket = making.create((Category::Connection, Family::of(local), Protocol::Tcp));
+    let sim = &making.me.sim;
+    if let Err(status) = bind::bind(sim, &socket, local) {
+        close::bury(sim, &socket, &mut lock(&socket.state));
+        return making.end(status);
+    }
+    making
+        .on(&socket)
+        .submit(MakeAndConnect(Connect::new(remote)))
+}
+
+/// Connects a socket which the client gets only if that succeeds.
+struct MakeAndConnect(Connect);
+
+impl Work for MakeAndConnect {
+    fn lane(&self) -> Lane {
+        Lane::Connect
+    }
+
+    fn attempt(&mut self, turn: &mut Turn<'_>) -> Option<Answer> {
+        let answer = self.0.attempt(turn)?;
+        if answer == Answer::SUCCESS {
+            let pointer = turn.socket.pointer().expose_provenance();
+            return Some(Answer::information(pointer));
+        }
+        close::bury(turn.sim, turn.socket, turn.state);
+        Some(answer)
+    }
+
+    fn cancel(&mut self, turn: &mut Turn<'_>) -> Option<Answer> {
+        let answer = self.0.cancel(turn);
+        close::bury(turn.sim, turn.socket, turn.state);
+        answer
+    }
 }

@@ -22,7 +22,7 @@ use wsk_sys::{
 };
 
 use super::call::check_context;
-use super::provider::PROVIDER;
+use super::tables::PROVIDER;
 use crate::current::current;
 use crate::faults::Fault;
 use crate::kernel::irql::{DISPATCH, PASSIVE};
@@ -56,6 +56,10 @@ struct Registration {
     version: USHORT,
     captures: usize,
     sockets: usize,
+    /// Calls that run, and requests that are not complete.
+    uses: usize,
+    /// The events that are enabled for all sockets [wsk 6.7].
+    static_events: ULONG,
     /// `WskDeregister` was called; it has also returned.
     deregistering: bool,
     gone: bool,
@@ -108,6 +112,27 @@ impl Registrations {
         }
     }
 
+    /// A call or a request of the client's begins [wsk 2.9].
+    pub(super) fn count_use(&mut self, client: usize) {
+        if let Some(registration) = self.of_client(client) {
+            registration.uses += 1;
+        }
+    }
+
+    pub(super) fn uncount_use(&mut self, sim: &Shared, client: usize) {
+        if let Some(registration) = self.of_client(client) {
+            registration.uses -= 1;
+            if registration.uses == 0 && registration.deregistering {
+                registration.wake(sim);
+            }
+        }
+    }
+
+    pub(super) fn static_events(&mut self, client: usize) -> ULONG {
+        self.of_client(client)
+            .map_or(0, |registration| registration.static_events)
+    }
+
     pub(super) fn leaks(&self) -> Vec<String> {
         let open = self
             .blocks
@@ -131,6 +156,10 @@ impl Registrations {
 impl Registration {
     fn client(&self) -> usize {
         FIRST_CLIENT + self.number * 16
+    }
+
+    fn is_unused(&self) -> bool {
+        self.captures == 0 && self.sockets == 0 && self.uses == 0
     }
 
     fn wake(&self, sim: &Shared) {
@@ -244,6 +273,8 @@ pub unsafe extern "C" fn WskRegister(npi: PWSK_CLIENT_NPI, block: PWSK_REGISTRAT
         version: dispatch.Version,
         captures: 0,
         sockets: 0,
+        uses: 0,
+        static_events: 0,
         deregistering: false,
         gone: false,
         changed: Arc::new(Header::new(NOTIFICATION_EVENT, size_of::<Header>(), 0)),
@@ -372,7 +403,7 @@ pub unsafe extern "C" fn WskDeregister(block: PWSK_REGISTRATION) {
         let Some(registration) = registrations.blocks.get_mut(&block.addr()) else {
             return;
         };
-        if registration.captures == 0 && registration.sockets == 0 {
+        if registration.is_unused() {
             registration.gone = true;
             return;
         }

@@ -1,44 +1,15 @@
 //! One request of a client's to a socket, while it is pending.
+//!
+//! What is to be done is a `Work`; each lies with the calls it belongs to (`accept`, `connect`,
+//! `send`, ...). `progress` moves them.
 
-use std::net::SocketAddr;
+use std::sync::Arc;
 
-use wdk_sys::NTSTATUS;
+use wdk_sys::{NTSTATUS, STATUS_SUCCESS};
 
 use super::buffer::Buffer;
-use crate::kernel::thread::Context;
-
-/// What is to be done.
-pub(super) enum Work {
-    /// Nothing any more: only the answer is due.
-    Reply {
-        status: NTSTATUS,
-        information: usize,
-    },
-    /// Take a connection; the new socket's context, and where its addresses go.
-    Accept {
-        context: Context,
-        local: Context,
-        remote: Context,
-    },
-    /// Connect to this address.
-    Connect {
-        remote: SocketAddr,
-    },
-    Send {
-        buffer: Buffer,
-        done: usize,
-    },
-    Receive {
-        buffer: Buffer,
-        done: usize,
-        all: bool,
-    },
-    /// Send what is left, then end the sending side.
-    Disconnect {
-        buffer: Buffer,
-        done: usize,
-    },
-}
+use super::socket::{Socket, State};
+use crate::sim::Shared;
 
 /// The order in which requests of a socket wait for each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,36 +23,108 @@ pub(super) enum Lane {
 
 pub(super) const LANES: usize = 5;
 
+/// How a request ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Answer {
+    pub(super) status: NTSTATUS,
+    pub(super) information: usize,
+}
+
+impl Answer {
+    pub(super) const SUCCESS: Self = Self::status(STATUS_SUCCESS);
+
+    pub(super) const fn status(status: NTSTATUS) -> Self {
+        Self {
+            status,
+            information: 0,
+        }
+    }
+
+    pub(super) const fn information(information: usize) -> Self {
+        Self {
+            status: STATUS_SUCCESS,
+            information,
+        }
+    }
+}
+
+impl From<Result<(), NTSTATUS>> for Answer {
+    fn from(result: Result<(), NTSTATUS>) -> Self {
+        result.map_or_else(Self::status, |()| Self::SUCCESS)
+    }
+}
+
+/// A socket whose state is locked while a request tries to get further.
+pub(super) struct Turn<'a> {
+    pub(super) sim: &'a Arc<Shared>,
+    pub(super) socket: &'a Arc<Socket>,
+    pub(super) state: &'a mut State,
+}
+
+/// What is to be done.
+pub(super) trait Work: Send {
+    fn lane(&self) -> Lane;
+
+    /// The client's memory that it uses.
+    fn buffer(&self) -> Option<&Buffer> {
+        None
+    }
+
+    /// It is too late to cancel it: only the answer is due.
+    fn is_decided(&self) -> bool {
+        false
+    }
+
+    /// Tries to finish.
+    fn attempt(&mut self, turn: &mut Turn<'_>) -> Option<Answer>;
+
+    /// It ends without having finished: is there something to say in place of "cancelled"?
+    fn cancel(&mut self, _turn: &mut Turn<'_>) -> Option<Answer> {
+        None
+    }
+}
+
 /// A pending request.
 pub(super) struct Request {
     /// The address of its IRP.
     pub(super) irp: usize,
-    pub(super) work: Work,
+    pub(super) work: Box<dyn Work>,
     pub(super) cancelled: bool,
 }
 
-impl Work {
-    /// The socket that it answers with exists already: it is too late to cancel it.
-    pub(super) fn made_a_socket(&self) -> bool {
-        matches!(self, Self::Reply { information, .. } if *information != 0)
-    }
+/// An answer that is known already.
+pub(super) struct Reply {
+    answer: Answer,
+    /// It gives a socket, which would be lost.
+    decided: bool,
+}
 
-    pub(super) fn lane(&self) -> Lane {
-        match self {
-            Self::Reply { .. } => Lane::Reply,
-            Self::Accept { .. } => Lane::Accept,
-            Self::Connect { .. } => Lane::Connect,
-            Self::Send { .. } | Self::Disconnect { .. } => Lane::Send,
-            Self::Receive { .. } => Lane::Receive,
+impl Reply {
+    pub(super) fn new(answer: impl Into<Answer>) -> Self {
+        Self {
+            answer: answer.into(),
+            decided: false,
         }
     }
 
-    pub(super) fn buffer(&self) -> Option<&Buffer> {
-        match self {
-            Self::Send { buffer, .. }
-            | Self::Receive { buffer, .. }
-            | Self::Disconnect { buffer, .. } => Some(buffer),
-            _ => None,
+    pub(super) fn with_socket(socket: &Socket) -> Self {
+        Self {
+            answer: Answer::information(socket.pointer().expose_provenance()),
+            decided: true,
         }
+    }
+}
+
+impl Work for Reply {
+    fn lane(&self) -> Lane {
+        Lane::Reply
+    }
+
+    fn is_decided(&self) -> bool {
+        self.decided
+    }
+
+    fn attempt(&mut self, _turn: &mut Turn<'_>) -> Option<Answer> {
+        Some(self.answer)
     }
 }

@@ -10,15 +10,17 @@ use std::sync::atomic::Ordering::SeqCst;
 use std::sync::atomic::{AtomicPtr, AtomicU32};
 use std::sync::{Arc, Mutex, Weak};
 
-use wdk_sys::{NTSTATUS, STATUS_CONNECTION_ABORTED, STATUS_INVALID_DEVICE_STATE, STATUS_SUCCESS};
 use wsk_sys::PWSK_SOCKET;
 
-use super::address::{self, Family};
-use super::progress;
-use super::provider::{self, Category};
-use super::request::{LANES, Lane, Request, Work};
+use super::address::Family;
+use super::events::Events;
+use super::indication::Incoming;
+use super::inspect::{InspectId, Inspections};
+use super::request::{LANES, Lane, Request};
+use super::tables::Category;
+use super::{progress, sharing};
 use crate::kernel::thread::Context;
-use crate::net::{EndpointId, Network, Received, Watcher};
+use crate::net::{BindingId, EndpointId, Network, Protocol, Watcher};
 use crate::sim::{Shared, lock};
 use crate::verifier::Site;
 
@@ -28,13 +30,27 @@ pub(super) struct Socket {
     object: AtomicPtr<c_void>,
     pub(super) category: Category,
     pub(super) family: Family,
+    pub(super) protocol: Protocol,
     /// The registration it belongs to.
     pub(super) client: usize,
-    context: Context,
     /// How many calls are being executed.
     pub(super) running: AtomicU32,
     pub(super) state: Mutex<State>,
     site: Site,
+}
+
+/// What the client gave for a socket: its context, and its table of event callbacks or null.
+#[derive(Clone, Copy)]
+pub(super) struct ClientSide {
+    pub(super) context: Context,
+    pub(super) dispatch: Context,
+}
+
+impl ClientSide {
+    pub(super) const NOBODY: Self = Self {
+        context: Context(core::ptr::null_mut()),
+        dispatch: Context(core::ptr::null_mut()),
+    };
 }
 
 /// Whether a thread is moving the requests.
@@ -58,42 +74,105 @@ pub(super) enum Phase {
     Gone,
 }
 
-#[derive(Default)]
+/// What a socket is used as; a stream socket decides by its first call that commits it [wsk 4.8].
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Flow {
+    Undecided,
+    Listen,
+    Connection,
+    Other,
+}
+
 pub(super) struct State {
-    pub(super) bound: Option<SocketAddr>,
-    /// The address was taken by `WskBind` and must be given back.
-    owns_address: bool,
+    pub(super) client_side: ClientSide,
+    pub(super) binding: Option<BindingId>,
+    pub(super) local: Option<SocketAddr>,
+    pub(super) flow: Flow,
     pub(super) endpoint: Option<EndpointId>,
     pub(super) connected: bool,
+    /// Every further call fails, and the client should close [wsk 9.9].
+    pub(super) dead: bool,
     pub(super) lanes: [VecDeque<Request>; LANES],
     pub(super) mover: Mover,
     pub(super) phase: Phase,
     pub(super) options: BTreeMap<(u32, u32), Vec<u8>>,
+    pub(super) events: Events,
+    pub(super) inspections: Inspections,
+    pub(super) incoming: Incoming,
+    /// The inspection that let this accepted socket in.
+    pub(super) inspected: Option<InspectId>,
+}
+
+impl State {
+    fn new(client_side: ClientSide, category: Category, events: Events) -> Self {
+        let flow = match category {
+            Category::Listen => Flow::Listen,
+            Category::Connection => Flow::Connection,
+            Category::Stream => Flow::Undecided,
+            Category::Basic | Category::Datagram => Flow::Other,
+        };
+        Self {
+            client_side,
+            binding: None,
+            local: None,
+            flow,
+            endpoint: None,
+            connected: false,
+            dead: false,
+            lanes: Default::default(),
+            mover: Mover::Idle,
+            phase: Phase::Open,
+            options: BTreeMap::new(),
+            events,
+            inspections: Inspections::default(),
+            incoming: Incoming::default(),
+            inspected: None,
+        }
+    }
+
+    pub(super) fn lane(&mut self, lane: Lane) -> &mut VecDeque<Request> {
+        &mut self.lanes[lane as usize]
+    }
+
+    /// Whether an option that is a `ULONG` used as a Boolean is set.
+    pub(super) fn is_set(&self, option: (u32, u32)) -> bool {
+        self.options
+            .get(&option)
+            .is_some_and(|value| value.iter().any(|byte| *byte != 0))
+    }
 }
 
 impl Socket {
     /// Makes a socket and puts it into the books.
     pub(super) fn create(
         sim: &Arc<Shared>,
-        category: Category,
-        family: Family,
+        (category, family, protocol): (Category, Family, Protocol),
         client: usize,
-        context: Context,
+        client_side: ClientSide,
     ) -> Arc<Self> {
+        let mut registrations = lock(&sim.wsk.registrations);
+        registrations.count_socket(client);
+        let statically = if client_side.dispatch.get().is_null() {
+            0
+        } else {
+            registrations.static_events(client)
+        };
+        drop(registrations);
+        let events = Events::new(statically, category);
         let socket = Arc::new(Self {
-            object: AtomicPtr::new(provider::table(category).cast_mut()),
+            object: AtomicPtr::new(category.table().cast_mut()),
             category,
             family,
+            protocol,
             client,
-            context,
             running: AtomicU32::new(0),
-            state: Mutex::default(),
+            state: Mutex::new(State::new(client_side, category, events)),
             site: Site::here(sim),
         });
-        lock(&sim.wsk.registrations).count_socket(client);
         lock(&sim.wsk.sockets)
             .all
             .insert(socket.pointer().expose_provenance(), Arc::clone(&socket));
+        socket.keep_client_memory(sim, client_side);
         socket
     }
 
@@ -115,17 +194,30 @@ impl Socket {
         };
         let pending: usize = state.lanes.iter().map(VecDeque::len).sum();
         let running = self.running.load(SeqCst);
-        let bound = state
-            .bound
+        let local = state
+            .local
             .map_or(String::new(), |address| format!(" at {address}"));
+        let callbacks = state.events.describe();
         format!(
-            "{:?} socket {:p}{bound}, {phase}, {pending} requests pending, \
-             {running} calls running, context {:p}, created{}",
+            "{:?} socket {:p}{local}, {phase}, {pending} requests pending, \
+             {running} calls running{callbacks}, context {:p}, created{}",
             self.category,
             self.pointer(),
-            self.context.get(),
+            state.client_side.context.get(),
             self.site
         )
+    }
+
+    /// Enters the client's memory that must stay while the socket is open [wsk 4.3, 10.3].
+    pub(super) fn keep_client_memory(&self, sim: &Shared, side: ClientSide) {
+        let mut sockets = lock(&sim.wsk.sockets);
+        for (memory, what) in [
+            (side.context, "the context"),
+            (side.dispatch, "the table of event callbacks"),
+        ] {
+            let key = (memory.get().addr(), self.pointer().addr());
+            sockets.kept.insert(key, what);
+        }
     }
 
     /// Calls `progress` when the network has news.
@@ -138,194 +230,22 @@ impl Socket {
         })
     }
 
-    /// Binds; a listening socket listens from now on.
-    pub(super) fn bind(
-        self: &Arc<Self>,
-        sim: &Shared,
-        address: SocketAddr,
-    ) -> Result<(), NTSTATUS> {
-        let mut state = lock(&self.state);
-        if state.bound.is_some() {
-            return Err(STATUS_INVALID_DEVICE_STATE);
-        }
-        let address = sim.net.bind(address)?;
-        if self.category == Category::Listen {
-            sim.net.listen(address, self.watcher());
-        }
-        state.bound = Some(address);
-        state.owns_address = true;
-        Ok(())
-    }
-
-    /// The local address as `WskGetLocalAddress` gives it.
-    pub(super) fn local_address(&self, sim: &Shared) -> Result<SocketAddr, NTSTATUS> {
-        let state = lock(&self.state);
-        let connected = state.endpoint.filter(|_| state.connected);
-        let address = connected
-            .and_then(|endpoint| sim.net.addresses(endpoint))
-            .map(|(local, _)| local);
-        address.or(state.bound).ok_or(STATUS_INVALID_DEVICE_STATE)
-    }
-
-    /// The address of the other side of a connection.
-    pub(super) fn remote_address(&self, sim: &Shared) -> Result<SocketAddr, NTSTATUS> {
-        let state = lock(&self.state);
-        let connected = state.endpoint.filter(|_| state.connected);
-        let address = connected
-            .and_then(|endpoint| sim.net.addresses(endpoint))
-            .map(|(_, remote)| remote);
-        address.ok_or(STATUS_INVALID_DEVICE_STATE)
-    }
-
-    /// Resets the connection: what waits to be sent or received ends.
-    pub(super) fn abort(&self, sim: &Shared) {
-        let mut state = lock(&self.state);
-        for lane in [Lane::Send, Lane::Receive] {
-            state.lanes[lane as usize]
-                .iter_mut()
-                .for_each(|request| request.cancelled = true);
-        }
-        if let Some(endpoint) = state.endpoint {
-            sim.net.abort(endpoint);
-        }
-    }
-
     /// Gives up what the socket has of the network. The books forget it when the close IRP
     /// completes.
-    pub(super) fn dismantle(sim: &Shared, state: &mut State) {
+    pub(super) fn dismantle(&self, sim: &Shared, state: &mut State) {
         if let Some(endpoint) = state.endpoint.take() {
             sim.net.close(endpoint);
         }
-        if let Some(address) = state.bound.take().filter(|_| state.owns_address) {
-            sim.net.unbind(address);
+        if let Some(binding) = state.binding.take() {
+            sharing::leave(sim, self);
+            sim.net.unbind(binding);
+        }
+        let side = state.client_side;
+        let mut sockets = lock(&sim.wsk.sockets);
+        for memory in [side.context, side.dispatch] {
+            let key = (memory.get().addr(), self.pointer().addr());
+            sockets.kept.remove(&key);
         }
         state.phase = Phase::Gone;
-    }
-
-    /// Tries to finish a request. The answer is status and information.
-    pub(super) fn attempt(
-        self: &Arc<Self>,
-        sim: &Arc<Shared>,
-        state: &mut State,
-        work: &mut Work,
-    ) -> Option<(NTSTATUS, usize)> {
-        match work {
-            Work::Reply {
-                status,
-                information,
-            } => Some((*status, *information)),
-            Work::Accept {
-                context,
-                local,
-                remote,
-            } => {
-                let endpoint = sim.net.accept(state.bound?)?;
-                let accepted = Self::create(
-                    sim,
-                    Category::Connection,
-                    self.family,
-                    self.client,
-                    *context,
-                );
-                accepted.adopt(sim, endpoint, *local, *remote);
-                Some((STATUS_SUCCESS, accepted.pointer().expose_provenance()))
-            }
-            Work::Connect { remote } => self.connect(sim, state, *remote),
-            Work::Send { buffer, done } => {
-                let Some(endpoint) = state.endpoint else {
-                    return Some((STATUS_INVALID_DEVICE_STATE, 0));
-                };
-                for piece in buffer.read_from(*done) {
-                    match sim.net.send(endpoint, piece) {
-                        Ok(count) => *done += count,
-                        Err(status) => return Some((status, *done)),
-                    }
-                }
-                (*done == buffer.length).then_some((STATUS_SUCCESS, *done))
-            }
-            Work::Receive { .. } => receive(sim, state, work),
-            Work::Disconnect { buffer, done } => {
-                let Some(endpoint) = state.endpoint else {
-                    return Some((STATUS_INVALID_DEVICE_STATE, 0));
-                };
-                for piece in buffer.read_from(*done) {
-                    match sim.net.send(endpoint, piece) {
-                        Ok(count) => *done += count,
-                        Err(status) => return Some((status, 0)),
-                    }
-                }
-                if *done < buffer.length {
-                    return None;
-                }
-                sim.net.shut_down(endpoint);
-                Some((STATUS_SUCCESS, 0))
-            }
-        }
-    }
-
-    /// Makes an accepted socket of an endpoint.
-    fn adopt(
-        self: &Arc<Self>,
-        sim: &Shared,
-        endpoint: EndpointId,
-        local_out: Context,
-        remote_out: Context,
-    ) {
-        sim.net.watch(endpoint, self.watcher());
-        if let Some((local, remote)) = sim.net.addresses(endpoint) {
-            address::write_out(local_out, local);
-            address::write_out(remote_out, remote);
-            lock(&self.state).bound = Some(local);
-        }
-        let mut state = lock(&self.state);
-        state.endpoint = Some(endpoint);
-        state.connected = true;
-    }
-
-    fn connect(
-        self: &Arc<Self>,
-        sim: &Shared,
-        state: &mut State,
-        remote: SocketAddr,
-    ) -> Option<(NTSTATUS, usize)> {
-        let Some(local) = state.bound else {
-            return Some((STATUS_INVALID_DEVICE_STATE, 0));
-        };
-        let endpoint = match state.endpoint {
-            Some(endpoint) => endpoint,
-            None => *state
-                .endpoint
-                .insert(sim.net.connect(local, remote, self.watcher())),
-        };
-        match sim.net.connected(endpoint)? {
-            Ok(()) => {
-                state.connected = true;
-                Some((STATUS_SUCCESS, 0))
-            }
-            Err(status) => {
-                state.endpoint = None;
-                sim.net.close(endpoint);
-                Some((status, 0))
-            }
-        }
-    }
-}
-
-fn receive(sim: &Shared, state: &State, work: &mut Work) -> Option<(NTSTATUS, usize)> {
-    let Work::Receive { buffer, done, all } = work else {
-        return None;
-    };
-    let Some(endpoint) = state.endpoint else {
-        return Some((STATUS_CONNECTION_ABORTED, 0));
-    };
-    match sim.net.receive(endpoint, buffer.length - *done, *all) {
-        Ok(Received::Empty) => None,
-        Ok(Received::End) => Some((STATUS_SUCCESS, *done)),
-        Ok(Received::Data(data)) => {
-            buffer.write_at(*done, &data);
-            *done += data.len();
-            (!*all || *done == buffer.length).then_some((STATUS_SUCCESS, *done))
-        }
-        Err(status) => Some((status, 0)),
     }
 }

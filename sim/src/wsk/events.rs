@@ -1,0 +1,304 @@
+//! Event callbacks: which are enabled, which run, and how they end being called [wsk 6].
+//!
+//! An event is raised when its cause is there, and called a little later by a delivery: meanwhile it
+//! may have been disabled, and the socket closed. While a callback runs, requests of its socket may
+//! be held up, because a callback must not wait for one [wsk 1.3].
+
+use std::sync::Arc;
+
+use wdk_sys::{
+    NTSTATUS, STATUS_EVENT_PENDING, STATUS_INVALID_DEVICE_STATE, STATUS_INVALID_PARAMETER,
+    STATUS_SUCCESS, ULONG,
+};
+use wsk_sys::{
+    WSK_EVENT_ACCEPT, WSK_EVENT_DISABLE, WSK_EVENT_DISCONNECT, WSK_EVENT_RECEIVE,
+    WSK_EVENT_RECEIVE_FROM, WSK_EVENT_SEND_BACKLOG, WSK_FLAG_AT_DISPATCH_LEVEL,
+};
+
+use super::call::Call;
+use super::socket::{ClientSide, Flow, Phase, Socket, State};
+use super::tables::Category;
+use super::{accept, indication, inspect, progress};
+use crate::current::current;
+use crate::kernel::irp::SL_PENDING_RETURNED;
+use crate::kernel::irql::{DISPATCH, PASSIVE};
+use crate::sched::{Job, Thread, Work as Delivery};
+use crate::sim::{Shared, lock, offence};
+use crate::verifier::Rule;
+
+/// The events of a connection.
+pub(super) const OF_CONNECTIONS: ULONG =
+    WSK_EVENT_RECEIVE | WSK_EVENT_DISCONNECT | WSK_EVENT_SEND_BACKLOG;
+/// One callback in so many happens at `PASSIVE_LEVEL`.
+const PASSIVE_ONE_IN: usize = 4;
+/// An event goes before a pending request for the same once in so many times [wsk 7.1].
+const RACE_ONE_IN: usize = 4;
+
+/// The events of one socket.
+#[derive(Default)]
+pub(super) struct Events {
+    enabled: ULONG,
+    /// Enabled for all sockets: cannot be disabled [wsk 6.7].
+    permanent: ULONG,
+    /// Raised, and not called yet.
+    raised: ULONG,
+    /// One entry for each callback that runs; 0 for those that no bit stands for.
+    running: Vec<ULONG>,
+    /// How many of these hold the requests of the socket up.
+    holding: usize,
+    /// Disable requests that wait for callbacks to return: event and IRP.
+    disabling: Vec<(ULONG, usize)>,
+    /// The client was told that the socket is dead.
+    death_reported: bool,
+}
+
+/// A callback that is about to be called.
+pub(super) struct Callback<'a> {
+    pub(super) me: &'a Arc<Thread>,
+    pub(super) socket: &'a Arc<Socket>,
+    pub(super) client_side: ClientSide,
+}
+
+/// How disabling an event ended.
+pub(super) enum Disabled {
+    Now,
+    /// When the callbacks that run have returned.
+    Later,
+}
+
+impl Events {
+    pub(super) fn new(statically: ULONG, category: Category) -> Self {
+        let permanent = statically & valid(category);
+        Self {
+            enabled: permanent,
+            permanent,
+            ..Self::default()
+        }
+    }
+
+    pub(super) fn is_enabled(&self, event: ULONG) -> bool {
+        self.enabled & event != 0
+    }
+
+    pub(super) fn is_permanent(&self, event: ULONG) -> bool {
+        self.permanent & event != 0
+    }
+
+    /// Enabled, not raised, and no callback for it runs: for events that come one at a time.
+    pub(super) fn is_due(&self, event: ULONG) -> bool {
+        self.may_be_raised(event) && !self.running.contains(&event)
+    }
+
+    /// Enabled and not raised already.
+    pub(super) fn may_be_raised(&self, event: ULONG) -> bool {
+        self.is_enabled(event) && self.raised & event == 0
+    }
+
+    pub(super) fn any_running(&self) -> bool {
+        !self.running.is_empty()
+    }
+
+    /// Requests of the socket wait until a callback has returned.
+    pub(super) fn hold_requests(&self) -> bool {
+        self.holding > 0
+    }
+
+    /// The bits of connections that a listening socket passes on [wsk 6.6].
+    pub(super) fn inherited(&self) -> ULONG {
+        self.enabled & OF_CONNECTIONS
+    }
+
+    pub(super) fn enable(&mut self, events: ULONG) {
+        self.enabled |= events;
+    }
+
+    /// Not called any more until it is enabled again.
+    pub(super) fn switch_off(&mut self, event: ULONG) {
+        self.enabled &= !event | self.permanent;
+    }
+
+    /// The IRP of a disable request that need not wait any more.
+    pub(super) fn next_disabled(&mut self) -> Option<usize> {
+        let ready = |(event, _): &(ULONG, usize)| !self.running.contains(event);
+        let at = self.disabling.iter().position(ready)?;
+        Some(self.disabling.remove(at).1)
+    }
+
+    /// True the first time: a dead socket is reported once.
+    pub(super) fn report_death(&mut self) -> bool {
+        !std::mem::replace(&mut self.death_reported, true)
+    }
+
+    pub(super) fn is_death_reported(&self) -> bool {
+        self.death_reported
+    }
+
+    pub(super) fn describe(&self) -> String {
+        match self.running.len() {
+            0 => String::new(),
+            count => format!(", {count} event callbacks running"),
+        }
+    }
+}
+
+/// The events that may be enabled for a category [wsk 6.3].
+fn valid(category: Category) -> ULONG {
+    match category {
+        Category::Basic => 0,
+        Category::Listen | Category::Stream => WSK_EVENT_ACCEPT | OF_CONNECTIONS,
+        Category::Connection => OF_CONNECTIONS,
+        Category::Datagram => WSK_EVENT_RECEIVE_FROM,
+    }
+}
+
+/// Sets `SO_WSK_EVENT_CALLBACK` to enable events [wsk 6.2].
+pub(super) fn enable(socket: &Arc<Socket>, mask: ULONG) -> Result<(), NTSTATUS> {
+    if mask == 0 || mask & !valid(socket.category) != 0 {
+        return Err(STATUS_INVALID_PARAMETER);
+    }
+    let sim = &current().sim;
+    let mut state = lock(&socket.state);
+    let ready = match state.flow {
+        Flow::Listen | Flow::Other => state.local.is_some(),
+        Flow::Connection => state.connected,
+        Flow::Undecided => false,
+    };
+    if !ready {
+        return Err(STATUS_INVALID_DEVICE_STATE);
+    }
+    if state.client_side.dispatch.get().is_null() {
+        drop(state);
+        let details = format!("events {mask:#x} enabled for the {}", socket.describe());
+        offence(Rule::EventWithoutCallback, &details);
+    }
+    state.events.enable(mask);
+    drop(state);
+    progress::schedule(sim, socket);
+    Ok(())
+}
+
+/// Sets `SO_WSK_EVENT_CALLBACK` to disable one event [wsk 6.4].
+pub(super) fn disable(
+    socket: &Socket,
+    mask: ULONG,
+    call: Option<&Call>,
+) -> Result<Disabled, NTSTATUS> {
+    let event = mask & !WSK_EVENT_DISABLE;
+    let mut state = lock(&socket.state);
+    let inherited = state.flow == Flow::Listen && event & OF_CONNECTIONS != 0;
+    let possible = event.is_power_of_two()
+        && event & valid(socket.category) != 0
+        && !inherited
+        && !state.events.is_permanent(event);
+    if !possible {
+        return Err(STATUS_INVALID_PARAMETER);
+    }
+    state.events.switch_off(event);
+    if !state.events.running.contains(&event) {
+        return Ok(Disabled::Now);
+    }
+    if let Some(call) = call {
+        let stack = call.packet.stack(call.packet.current_location.get());
+        stack.control.set(stack.control.get() | SL_PENDING_RETURNED);
+        let irp = call.irp.expose_provenance();
+        lock(&call.me.sim.wsk.registrations).count_use(socket.client);
+        state.events.disabling.push((event, irp));
+    }
+    Ok(Disabled::Later)
+}
+
+/// The status of a disable request without an IRP.
+pub(super) fn status_without_irp(disabled: &Disabled) -> NTSTATUS {
+    match disabled {
+        Disabled::Now => STATUS_SUCCESS,
+        Disabled::Later => STATUS_EVENT_PENDING,
+    }
+}
+
+/// Raises what is due on a socket whose state is locked.
+pub(super) fn raise_due(sim: &Arc<Shared>, socket: &Arc<Socket>, state: &mut State) {
+    if state.phase != Phase::Open {
+        return;
+    }
+    match state.flow {
+        Flow::Listen => {
+            inspect::raise_due(sim, socket, state);
+            accept::raise_due(sim, socket, state);
+        }
+        Flow::Connection => indication::raise_due(sim, socket, state),
+        Flow::Undecided | Flow::Other => {}
+    }
+}
+
+/// Whether an event goes before a request that is pending for the same.
+pub(super) fn wins_the_race(sim: &Shared, nothing_pending: bool) -> bool {
+    nothing_pending || sim.sched.choose_below(RACE_ONE_IN) == 0
+}
+
+/// Has `body` called soon, unless the event is disabled or the socket closed by then. An event of 0
+/// cannot be disabled.
+pub(super) fn raise(
+    sim: &Shared,
+    socket: &Arc<Socket>,
+    state: &mut State,
+    event: ULONG,
+    body: impl FnOnce(&Callback<'_>) + Send + 'static,
+) {
+    state.events.raised |= event;
+    let passive = sim.sched.choose_below(PASSIVE_ONE_IN) == 0;
+    let irql = if passive { PASSIVE } else { DISPATCH };
+    let socket = Arc::clone(socket);
+    let work = Delivery::Call(Box::new(move || deliver(&socket, event, body)));
+    sim.sched.deliver(0, Job { irql, work });
+}
+
+fn deliver(socket: &Arc<Socket>, event: ULONG, body: impl FnOnce(&Callback<'_>)) {
+    let me = current();
+    let mut state = lock(&socket.state);
+    state.events.raised &= !event;
+    let wanted = event == 0 || state.events.is_enabled(event);
+    if state.phase != Phase::Open || !wanted {
+        return;
+    }
+    let holds = me.sim.sched.choose_below(2) == 0;
+    state.events.running.push(event);
+    state.events.holding += usize::from(holds);
+    let client_side = state.client_side;
+    drop(state);
+    lock(&me.sim.wsk.registrations).count_use(socket.client);
+    body(&Callback {
+        me: &me,
+        socket,
+        client_side,
+    });
+    let mut state = lock(&socket.state);
+    state.events.holding -= usize::from(holds);
+    let at = state.events.running.iter().position(|one| *one == event);
+    at.map(|at| state.events.running.swap_remove(at));
+    drop(state);
+    progress::poke(socket);
+    lock(&me.sim.wsk.registrations).uncount_use(&me.sim, socket.client);
+}
+
+impl Callback<'_> {
+    /// The flag that may tell that a callback is called at `DISPATCH_LEVEL`, and need not [wsk
+    /// 1.1].
+    pub(super) fn flags(&self) -> ULONG {
+        if self.me.irql() == DISPATCH && self.me.sim.sched.choose_below(2) == 0 {
+            WSK_FLAG_AT_DISPATCH_LEVEL
+        } else {
+            0
+        }
+    }
+
+    /// Reports a status that the event does not know.
+    pub(super) fn expect_status(&self, status: NTSTATUS, event: &str, known: &[NTSTATUS]) {
+        if !known.contains(&status) {
+            let details = format!(
+                "{event} returned {status:#010x} for the {}",
+                self.socket.describe()
+            );
+            offence(Rule::EventStatus, &details);
+        }
+    }
+}

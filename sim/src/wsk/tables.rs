@@ -1,0 +1,126 @@
+//! The dispatch tables: the provider's, and one for each category of sockets [wsk 4.1, 4.10].
+
+use core::ffi::c_void;
+
+use wsk_sys::{
+    WSK_CLIENT_VERSION_1_0, WSK_FLAG_BASIC_SOCKET, WSK_FLAG_CONNECTION_SOCKET,
+    WSK_FLAG_DATAGRAM_SOCKET, WSK_FLAG_LISTEN_SOCKET, WSK_FLAG_STREAM_SOCKET,
+    WSK_PROVIDER_BASIC_DISPATCH, WSK_PROVIDER_CONNECTION_DISPATCH_FULL,
+    WSK_PROVIDER_DATAGRAM_DISPATCH_FULL, WSK_PROVIDER_DISPATCH, WSK_PROVIDER_LISTEN_DISPATCH_FULL,
+    WSK_PROVIDER_STREAM_DISPATCH_FULL,
+};
+
+use super::{accept, bind, close, connect, control, indication, inspect, provider};
+use super::{receive, send};
+
+/// A socket category [wsk 4.2].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Category {
+    Basic,
+    Listen,
+    Connection,
+    Datagram,
+    Stream,
+}
+
+impl Category {
+    pub(super) const ALL: [Self; 5] = [
+        Self::Basic,
+        Self::Listen,
+        Self::Connection,
+        Self::Datagram,
+        Self::Stream,
+    ];
+
+    /// The category that the flags of `WskSocket` name.
+    pub(super) fn from_flags(flags: u32) -> Option<Self> {
+        match flags {
+            WSK_FLAG_BASIC_SOCKET => Some(Self::Basic),
+            WSK_FLAG_LISTEN_SOCKET => Some(Self::Listen),
+            WSK_FLAG_CONNECTION_SOCKET => Some(Self::Connection),
+            WSK_FLAG_DATAGRAM_SOCKET => Some(Self::Datagram),
+            WSK_FLAG_STREAM_SOCKET => Some(Self::Stream),
+            _ => None,
+        }
+    }
+
+    /// The table of its sockets.
+    pub(super) fn table(self) -> *const c_void {
+        match self {
+            Self::Basic => (&raw const BASIC).cast(),
+            Self::Listen => (&raw const LISTEN).cast(),
+            Self::Connection => (&raw const CONNECTION).cast(),
+            Self::Datagram => (&raw const DATAGRAM).cast(),
+            Self::Stream => (&raw const STREAM).cast(),
+        }
+    }
+}
+
+/// The provider's table.
+pub(super) static PROVIDER: WSK_PROVIDER_DISPATCH = WSK_PROVIDER_DISPATCH {
+    Version: WSK_CLIENT_VERSION_1_0,
+    Reserved: 0,
+    WskSocket: Some(provider::wsk_socket),
+    WskSocketConnect: Some(provider::wsk_socket_connect),
+    WskControlClient: Some(control::wsk_control_client),
+    WskGetAddressInfo: None,
+    WskFreeAddressInfo: None,
+    WskGetNameInfo: None,
+};
+
+static BASIC: WSK_PROVIDER_BASIC_DISPATCH = PREFIX;
+
+const PREFIX: WSK_PROVIDER_BASIC_DISPATCH = WSK_PROVIDER_BASIC_DISPATCH {
+    WskControlSocket: Some(control::wsk_control_socket),
+    WskCloseSocket: Some(close::wsk_close_socket),
+};
+
+static LISTEN: WSK_PROVIDER_LISTEN_DISPATCH_FULL = WSK_PROVIDER_LISTEN_DISPATCH_FULL {
+    Basic: PREFIX,
+    WskBind: Some(bind::wsk_bind),
+    WskAccept: Some(accept::wsk_accept),
+    WskInspectComplete: Some(inspect::wsk_inspect_complete),
+    WskGetLocalAddress: Some(bind::wsk_get_local_address),
+};
+
+static CONNECTION: WSK_PROVIDER_CONNECTION_DISPATCH_FULL = WSK_PROVIDER_CONNECTION_DISPATCH_FULL {
+    Basic: PREFIX,
+    WskBind: Some(bind::wsk_bind),
+    WskConnect: Some(connect::wsk_connect),
+    WskGetLocalAddress: Some(bind::wsk_get_local_address),
+    WskGetRemoteAddress: Some(bind::wsk_get_remote_address),
+    WskSend: Some(send::wsk_send),
+    WskReceive: Some(receive::wsk_receive),
+    WskDisconnect: Some(send::wsk_disconnect),
+    WskRelease: Some(indication::wsk_release),
+    WskConnectEx: Some(connect::wsk_connect_ex),
+    WskSendEx: Some(send::wsk_send_ex),
+    WskReceiveEx: Some(receive::wsk_receive_ex),
+};
+
+static DATAGRAM: WSK_PROVIDER_DATAGRAM_DISPATCH_FULL = WSK_PROVIDER_DATAGRAM_DISPATCH_FULL {
+    Basic: PREFIX,
+    WskBind: Some(bind::wsk_bind),
+    WskSendTo: None,
+    WskReceiveFrom: None,
+    WskRelease: None,
+    WskGetLocalAddress: Some(bind::wsk_get_local_address),
+    WskSendMessages: None,
+};
+
+static STREAM: WSK_PROVIDER_STREAM_DISPATCH_FULL = WSK_PROVIDER_STREAM_DISPATCH_FULL {
+    Basic: PREFIX,
+    WskBind: Some(bind::wsk_bind),
+    WskAccept: Some(accept::wsk_accept),
+    WskConnect: Some(connect::wsk_connect),
+    WskListen: Some(accept::wsk_listen),
+    WskSend: Some(send::wsk_send),
+    WskReceive: Some(receive::wsk_receive),
+    WskDisconnect: Some(send::wsk_disconnect),
+    WskRelease: Some(indication::wsk_release),
+    WskGetLocalAddress: Some(bind::wsk_get_local_address),
+    WskGetRemoteAddress: Some(bind::wsk_get_remote_address),
+    WskConnectEx: Some(connect::wsk_connect_ex),
+    WskSendEx: Some(send::wsk_send_ex),
+    WskReceiveEx: Some(receive::wsk_receive_ex),
+};
