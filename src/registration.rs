@@ -28,7 +28,7 @@ use core::{
 use wsk_sys::{
     WSK_CLIENT_DISPATCH, WSK_CLIENT_NPI, WSK_INFINITE_WAIT, WSK_NO_WAIT, WSK_PROVIDER_NPI,
     WSK_REGISTRATION, WskCaptureProviderNPI, WskDeregister, WskRegister, WskReleaseProviderNPI,
-    wdk_sys::{NTSTATUS, PVOID, SIZE_T, STATUS_NOT_IMPLEMENTED, ULONG},
+    wdk_sys::{NTSTATUS, PVOID, SIZE_T, STATUS_NOT_IMPLEMENTED, ULONG, ntddk::KeFlushQueuedDpcs},
 };
 
 use crate::{
@@ -289,6 +289,9 @@ impl Registration {
         // SAFETY: PASSIVE_LEVEL (the witness); once for this block [wsk 2.4], as `deregistering`
         // was ours to set.
         unsafe { WskDeregister(inner.wsk.get()) };
+        // A DPC that closed an orphan may still be on its way out of this image.
+        // SAFETY: PASSIVE_LEVEL (the witness).
+        unsafe { KeFlushQueuedDpcs() };
         inner.deregistered.set();
     }
 

@@ -9,12 +9,14 @@
     reason = "exports of the kernel that call the driver's routines"
 )]
 
+use core::sync::atomic::AtomicUsize;
 use core::sync::atomic::Ordering::SeqCst;
 
 use wdk_sys::{BOOLEAN, KDPC, PKDEFERRED_ROUTINE, PRKDPC, PVOID};
 
 use super::irql::{DISPATCH, require};
-use super::layout::{Dpc, view};
+use super::layout::{Dpc, Header, view};
+use super::object::{NOTIFICATION_EVENT, Object};
 use super::wait::check_may_block;
 use crate::current::current;
 use crate::sched::baton::run_job;
@@ -24,6 +26,22 @@ use crate::verifier::Rule;
 
 /// KDPC.Type of an ordinary DPC.
 const DPC_OBJECT: u8 = 19;
+
+/// The deferred routines that run.
+pub(crate) struct Dpcs {
+    running: AtomicUsize,
+    /// Signalled when one has returned.
+    returned: Header,
+}
+
+impl Default for Dpcs {
+    fn default() -> Self {
+        Self {
+            running: AtomicUsize::new(0),
+            returned: Header::new(NOTIFICATION_EVENT, size_of::<Header>(), 0),
+        }
+    }
+}
 
 /// Marks the DPC queued; false if it is already.
 pub(crate) fn mark_queued(dpc: *mut KDPC) -> bool {
@@ -41,11 +59,19 @@ pub(crate) fn run(address: usize) {
     let (routine, context) = (dpc.routine.get(), dpc.context.get());
     let (argument1, argument2) = (dpc.argument1.get(), dpc.argument2.get());
     dpc.queued.store(0, SeqCst);
+    let me = current();
+    let dpcs = &me.sim.kernel.dpcs;
+    dpcs.running.fetch_add(1, SeqCst);
     if let Some(routine) = routine {
         // SAFETY: the driver registered this routine for this DPC; it runs at DISPATCH_LEVEL as it
         // expects.
         unsafe { routine(pointer, context, argument1, argument2) };
     }
+    dpcs.running.fetch_sub(1, SeqCst);
+    let returned = Object::of(&dpcs.returned);
+    me.sim
+        .sched
+        .update(returned, || returned.header().state.store(1, SeqCst));
 }
 
 #[unsafe(no_mangle)]
@@ -110,5 +136,16 @@ pub unsafe extern "C" fn KeFlushQueuedDpcs() {
     check_may_block(&me, "KeFlushQueuedDpcs");
     for job in me.sim.sched.take_dpcs() {
         run_job(&me, job);
+    }
+    let dpcs = &me.sim.kernel.dpcs;
+    loop {
+        dpcs.returned.state.store(0, SeqCst);
+        if dpcs.running.load(SeqCst) == 0 {
+            return;
+        }
+        let returned = vec![Object::of(&dpcs.returned)];
+        me.sim
+            .sched
+            .wait(&me, "KeFlushQueuedDpcs", returned, false, None);
     }
 }

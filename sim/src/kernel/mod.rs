@@ -50,6 +50,7 @@ pub(crate) struct Kernel {
     pub(crate) rundowns: Mutex<rundown::Rundowns>,
     pub(crate) work_items: Mutex<work_item::WorkItems>,
     pub(crate) devices: Mutex<device::Devices>,
+    pub(crate) dpcs: dpc::Dpcs,
     pub(crate) debug: Mutex<Vec<String>>,
     /// The lock which `IoCancelIrp` holds while it calls a cancel routine.
     pub(crate) cancel_lock: std::sync::atomic::AtomicUsize,

@@ -23,7 +23,7 @@ use super::request::{Lane, Turn};
 use super::socket::{Socket, State};
 use super::tables::Category::{Connection, Stream};
 use super::{callbacks, receive};
-use crate::net::{Network, Received};
+use crate::net::Received;
 use crate::sim::{Shared, lock, offence};
 use crate::verifier::Rule;
 
