@@ -39,10 +39,15 @@ impl<T> PoolArc<T> {
 
     /// Gives up the reference for a pointer that stands for it.
     pub(crate) fn into_raw(self) -> *mut T {
-        let counted = self.0.as_ptr();
+        let raw = self.as_raw();
         core::mem::forget(self);
+        raw
+    }
+
+    /// A pointer to the value, which keeps nothing.
+    pub(crate) fn as_raw(&self) -> *mut T {
         // SAFETY: in bounds of the allocation; only the address is computed.
-        unsafe { &raw mut (*counted).value }
+        unsafe { &raw mut (*self.0.as_ptr()).value }
     }
 
     /// Takes the reference back.

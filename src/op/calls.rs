@@ -23,6 +23,7 @@ use wsk_sys::{
 use super::{
     core::{CoreRef, Outstanding},
     handle::Handle,
+    handler::Handler,
     slot::{Arguments, Payload, Prepared, Refusal},
 };
 use crate::{
@@ -68,18 +69,24 @@ impl Category for Connection {
 /// A request on its way, or why it is not.
 pub(crate) type Started = Result<Handle, Refusal>;
 
-/// WskSocket for a TCP socket of category `C` without events.
-pub(crate) fn open<C: Category>(provider: &Provider, family: AddressFamily) -> Started {
-    let unopened = Outstanding::create(provider.clone())?;
+/// WskSocket for a TCP socket of category `C`, with callbacks if there is a handler.
+pub(crate) fn open<C: Category>(
+    provider: &Provider,
+    family: AddressFamily,
+    handler: Option<Handler>,
+) -> Started {
+    let unopened = Outstanding::create(provider.clone(), handler)?;
+    // SAFETY: the socket is yet to be made.
+    let (context, table) = unsafe { unopened.core().client_side() };
     let starter = unopened.another();
     let npi = *provider.npi();
     // SAFETY: captured, so the table is valid until the provider is released [wsk 2.8], which
     // `starter` prevents.
     let function = unsafe { (*npi.Dispatch).WskSocket };
     let call = |prepared: &Prepared| match function {
-        // SAFETY: the client and function of the captured provider; no context, no events [wsk
-        // 4.3], the current process owns it [wsk 4.5]; a fresh IRP with its completion routine [wsk
-        // 3.2].
+        // SAFETY: the client and function of the captured provider; context and table are nonpaged
+        // and stay until the socket is closed [wsk 1.4, 4.3]; the current process owns it [wsk
+        // 4.5]; a fresh IRP with its completion routine [wsk 3.2].
         Some(wsk_socket) => unsafe {
             wsk_socket(
                 npi.Client,
@@ -87,8 +94,8 @@ pub(crate) fn open<C: Category>(provider: &Provider, family: AddressFamily) -> S
                 STREAM,
                 IPPROTO::IPPROTO_TCP as u32,
                 C::FLAG,
-                null_mut(),
-                null(),
+                context,
+                table,
                 null_mut(),
                 null_mut(),
                 null_mut(),
@@ -127,7 +134,7 @@ pub(crate) fn bind(listener: &CoreRef, address: SocketAddr) -> Started {
 pub(crate) fn accept(listener: &CoreRef) -> Started {
     let accepted = listener
         .enter("WskAccept")
-        .and_then(|call| Outstanding::create(call.outstanding().provider().clone()))?;
+        .and_then(|call| Outstanding::create(call.outstanding().provider().clone(), None))?;
     let wsk = |table: &WSK_PROVIDER_LISTEN_DISPATCH, socket, prepared: &Prepared| {
         let (local, remote, irp) = (prepared.local(), prepared.remote(), prepared.irp);
         // SAFETY: an open listening socket; no context, no events [wsk 4.3]; both addresses have

@@ -26,6 +26,20 @@ pub(crate) struct Completion {
 }
 
 impl Completion {
+    /// # Safety
+    ///
+    /// The IRP is completed, and the caller's.
+    unsafe fn of(irp: PIRP) -> Self {
+        // SAFETY: the caller's promise.
+        let status = unsafe { irp_status(irp) };
+        // SAFETY: as above.
+        let information = unsafe { irp_information(irp) };
+        Self {
+            status: Status::from_raw(status),
+            information: usize::try_from(information).unwrap_or(0),
+        }
+    }
+
     /// The socket that a successful WskSocket or WskAccept made.
     pub(crate) fn socket(self) -> Option<NonNull<WSK_SOCKET>> {
         NonNull::new(core::ptr::with_exposed_provenance_mut(self.information))
@@ -41,16 +55,53 @@ pub(super) unsafe extern "C" fn completed(
     // SAFETY: the context that `prepare` set: a slot that the IRP side holds until `finish`.
     let slot = unsafe { NonNull::new_unchecked(context.cast::<Slot>()) };
     // SAFETY: the IRP is completed, and ours until this returns [wsk 3.2].
-    let status = unsafe { irp_status(irp) };
-    // SAFETY: as above.
-    let information = unsafe { irp_information(irp) };
-    let completion = Completion {
-        status: Status::from_raw(status),
-        information: usize::try_from(information).unwrap_or(0),
-    };
+    let completion = unsafe { Completion::of(irp) };
     // SAFETY: the IRP side, once for each IRP [wsk 3.5].
-    unsafe { finish(slot, completion) };
+    unsafe { complete(slot, completion) };
     STATUS_MORE_PROCESSING_REQUIRED
+}
+
+/// The request is over.
+///
+/// # Safety
+///
+/// Called by the IRP side, once for each `begin`.
+pub(super) unsafe fn complete(slot: NonNull<Slot>, completion: Completion) {
+    // SAFETY: the IRP side holds the slot.
+    let shared = unsafe { slot.as_ref() };
+    // SAFETY: `held` is frozen until `finish`.
+    let held = unsafe { &*shared.held.get() };
+    if let Some(held) = held
+        && held.core.is_close_slot(shared)
+    {
+        // SAFETY: the IRP side of the close slot.
+        if unsafe { held.core.closed(completion) } {
+            return;
+        }
+    }
+    // SAFETY: the caller's promise.
+    unsafe { finish(slot, completion) };
+}
+
+/// Drops the handler of a closed socket, and ends the close.
+///
+/// # Safety
+///
+/// Called once by the DPC that the IRP side of the close slot has left the rest to.
+pub(super) unsafe fn end_close(slot: NonNull<Slot>) {
+    // SAFETY: the IRP side holds the slot.
+    let shared = unsafe { slot.as_ref() };
+    // SAFETY: `held` is frozen until `finish`.
+    let held = unsafe { &*shared.held.get() };
+    if let Some(held) = held {
+        // SAFETY: closed: no callback runs, and nobody else looks at the handler.
+        let handler = unsafe { (*held.core.handler.get()).take() };
+        drop(handler);
+    }
+    // SAFETY: completed, and ours until `finish`.
+    let completion = unsafe { Completion::of(shared.packet.get().cast()) };
+    // SAFETY: this is the IRP side (the caller's promise).
+    unsafe { finish(slot, completion) };
 }
 
 /// Records, publishes, wakes, and lets the IRP side go.
@@ -58,7 +109,7 @@ pub(super) unsafe extern "C" fn completed(
 /// # Safety
 ///
 /// Called by the IRP side, once for each `begin`.
-pub(super) unsafe fn finish(slot: NonNull<Slot>, completion: Completion) {
+unsafe fn finish(slot: NonNull<Slot>, completion: Completion) {
     // SAFETY: the IRP side holds the slot until `release_irp`.
     let shared = unsafe { slot.as_ref() };
     // SAFETY: the IRP side's own. Dropped at the very end of this function.
@@ -111,18 +162,15 @@ pub(super) unsafe fn recycle(slot: NonNull<Slot>) {
 
 /// Nobody wants the result: closes a socket that was made, counts bytes that were received.
 fn dispose(completion: Completion, payload: Payload) {
-    if !completion.status.is_success() {
-        return;
-    }
+    let succeeded = completion.status.is_success();
     match payload {
-        Payload::Socket(unopened) => {
-            if let Some(socket) = completion.socket() {
-                // Not closed here: this may be a completion routine [wsk 3.9].
-                // SAFETY: the request was to make a socket for this core, and succeeded.
-                unsafe { unopened.close_orphan(socket) }
-            }
-        }
-        Payload::Receive(_) => lose_bytes(completion.information),
-        Payload::Nothing | Payload::Send(_) => {}
+        // Nothing is closed or dropped here: this may be a completion routine [wsk 3.9].
+        Payload::Socket(unopened) => match completion.socket().filter(|_| succeeded) {
+            // SAFETY: the request was to make a socket for this core, and succeeded.
+            Some(socket) => unsafe { unopened.close_orphan(socket) },
+            None => unopened.drop_soon(),
+        },
+        Payload::Receive(_) if succeeded => lose_bytes(completion.information),
+        Payload::Nothing | Payload::Send(_) | Payload::Receive(_) => {}
     }
 }

@@ -10,8 +10,7 @@
 //!
 //! Closing: `begin_close` lets no new call in; the last running call, or `begin_close` itself,
 //! calls WskCloseSocket, once, at any IRQL up to DISPATCH_LEVEL [wsk 10.6], with an IRP that is
-//! there from the start [wsk 10.9]. A socket that arrives for nobody is closed by a DPC, since a
-//! completion routine calls no WSK function [wsk 3.9].
+//! there from the start [wsk 10.9]. What a completion routine must not do itself is in `deferred`.
 //!
 //! It does not know categories: `calls` does.
 
@@ -28,15 +27,13 @@ use core::{
 
 use wsk_sys::{
     WSK_SOCKET,
-    wdk_sys::{
-        KDPC, NTSTATUS, PVOID,
-        ntddk::{KeInitializeDpc, KeInsertQueueDpc},
-    },
+    wdk_sys::{KDPC, NTSTATUS},
 };
 
 use super::{
     calls,
     handle::Handle,
+    handler::Handler,
     list::Place,
     slot::{Arguments, Payload, Prepared, Refusal, Slot},
 };
@@ -60,8 +57,12 @@ pub(crate) struct Core {
     /// Written once, by `Outstanding::adopt`, before anybody can enter.
     socket: AtomicPtr<WSK_SOCKET>,
     calls: Rundown,
-    close: Slot,
-    orphan: UnsafeCell<MaybeUninit<KDPC>>,
+    pub(super) close: Slot,
+    /// What the event callbacks work on. Dropped when the socket is closed and no callback runs any
+    /// more [wsk 10.2], or with a core that never got a socket.
+    pub(super) handler: UnsafeCell<Option<Handler>>,
+    /// Does what a completion routine must not: closes an orphan, or drops the handler.
+    pub(super) dpc: UnsafeCell<MaybeUninit<KDPC>>,
     spare: SpinLock<Option<NonNull<Slot>>>,
     slots: AtomicU32,
     /// A receive was dropped in flight: what it may have taken from the stream is lost.
@@ -70,14 +71,15 @@ pub(crate) struct Core {
 }
 
 // SAFETY: `provider` is written at birth and by the last `Outstanding`, and read under one;
-// `orphan` is used by the kernel's functions once; the rest synchronises itself.
+// `handler` is written at birth and taken when no callback runs any more; `dpc` is used by one
+// party at a time (see `deferred`); the rest synchronises itself.
 unsafe impl Sync for Core {}
 // SAFETY: nothing in it is tied to a thread.
 unsafe impl Send for Core {}
 
 /// A counted reference to a [`Core`].
 #[derive(Clone, Debug)]
-pub(crate) struct CoreRef(PoolArc<Core>);
+pub(crate) struct CoreRef(pub(super) PoolArc<Core>);
 
 impl CoreRef {
     /// Lets a call in, unless the socket is being closed.
@@ -234,18 +236,19 @@ impl Deref for CoreRef {
 ///
 /// Counted in the core's `outstanding`. The reference is there until `drop`.
 #[derive(Debug)]
-pub(crate) struct Outstanding(Option<CoreRef>);
+pub(crate) struct Outstanding(pub(super) Option<CoreRef>);
 
 impl Outstanding {
     /// The core of a socket that is yet to be made.
-    pub(crate) fn create(provider: Provider) -> Result<Self> {
+    pub(crate) fn create(provider: Provider, handler: Option<Handler>) -> Result<Self> {
         let core = CoreRef(PoolArc::new(Core {
             outstanding: AtomicUsize::new(1),
             provider: UnsafeCell::new(Some(provider)),
             socket: AtomicPtr::new(null_mut()),
             calls: Rundown::new(),
             close: Slot::new(),
-            orphan: UnsafeCell::new(MaybeUninit::uninit()),
+            handler: UnsafeCell::new(handler),
+            dpc: UnsafeCell::new(MaybeUninit::uninit()),
             spare: SpinLock::new(None),
             slots: AtomicU32::new(0),
             receiving_given_up: AtomicBool::new(false),
@@ -322,25 +325,6 @@ impl Outstanding {
         let close = unsafe { Handle::new(NonNull::from(&core.close)) };
         (core, close)
     }
-
-    /// The socket has been made, but nobody wants it: closes it soon, though not from here.
-    ///
-    /// # Safety
-    ///
-    /// As [`adopt`](Self::adopt).
-    pub(crate) unsafe fn close_orphan(self, socket: NonNull<WSK_SOCKET>) {
-        // SAFETY: the caller's promise is the same.
-        let (core, close) = unsafe { self.adopt(socket) };
-        drop(close);
-        let dpc = core.orphan.get().cast();
-        // The DPC has the reference, until `close_orphan` below takes it.
-        let context = core.0.into_raw().cast();
-        // SAFETY: room for a DPC in nonpaged memory that the reference keeps; a core adopts, and
-        // queues, once.
-        unsafe { KeInitializeDpc(dpc, Some(close_orphan), context) };
-        // SAFETY: just initialised.
-        unsafe { KeInsertQueueDpc(dpc, null_mut(), null_mut()) };
-    }
 }
 
 impl Drop for Outstanding {
@@ -357,13 +341,6 @@ impl Drop for Outstanding {
         drop(core);
         drop(provider);
     }
-}
-
-/// The DPC of a socket that nobody wants. DISPATCH_LEVEL, not inside a completion routine.
-unsafe extern "C" fn close_orphan(_dpc: *mut KDPC, context: PVOID, _: PVOID, _: PVOID) {
-    // SAFETY: the context that the DPC was initialised with, once.
-    let core = CoreRef(unsafe { PoolArc::from_raw(context.cast()) });
-    core.begin_close();
 }
 
 /// A call that runs on an open socket. The last one out closes, if that is due.

@@ -15,7 +15,7 @@ use super::{
     completion::{Completion, recycle},
     core::CoreRef,
     handshake::Polled,
-    slot::{Held, Payload, Slot, Waiter},
+    slot::{Extra, Held, Payload, Slot, Waiter},
 };
 use crate::{
     addr::SocketAddress,
@@ -39,12 +39,15 @@ unsafe impl Send for Handle {}
 // SAFETY: a shared handle gives access to nothing.
 unsafe impl Sync for Handle {}
 
-/// What comes back: how it ended, what had been lent, and the addresses that WSK wrote.
+/// What comes back: how it ended, what had been lent, and what WSK wrote.
 pub(crate) struct Finished {
     pub(crate) completion: Completion,
     pub(crate) payload: Payload,
     pub(crate) local: SocketAddress,
     pub(crate) remote: SocketAddress,
+    pub(crate) extra: Extra,
+    pub(crate) extra_length: u32,
+    pub(crate) extra_flags: u32,
 }
 
 impl Finished {
@@ -144,6 +147,9 @@ impl Handle {
             payload,
             local: arguments.local,
             remote: arguments.remote,
+            extra: arguments.extra,
+            extra_length: arguments.extra_length,
+            extra_flags: arguments.extra_flags,
         }
     }
 

@@ -29,7 +29,7 @@ use wsk_sys::{
 };
 
 use super::{
-    completion::{Completion, completed, finish},
+    completion::{Completion, complete, completed},
     core::{CoreRef, Outstanding},
     handshake::Handshake,
 };
@@ -91,11 +91,19 @@ impl From<Error> for Refusal {
     }
 }
 
+/// Bytes that WSK reads or writes: the value of an option, or ancillary data of a datagram.
+pub(crate) type Extra = [u64; 16];
+
 /// What WSK reads and writes while the request is in flight.
 pub(crate) struct Arguments {
     pub(crate) data: WSK_BUF,
     pub(crate) local: SocketAddress,
     pub(crate) remote: SocketAddress,
+    pub(crate) extra: Extra,
+    /// How many bytes of `extra` there are.
+    pub(crate) extra_length: u32,
+    /// What WSK says about the ancillary data that it wrote.
+    pub(crate) extra_flags: u32,
 }
 
 impl Arguments {
@@ -104,6 +112,9 @@ impl Arguments {
             data: WSK_BUF::default(),
             local: SocketAddress::UNSPECIFIED,
             remote: SocketAddress::UNSPECIFIED,
+            extra: [0; 16],
+            extra_length: 0,
+            extra_flags: 0,
         }
     }
 }
@@ -232,7 +243,7 @@ impl Slot {
         if location == locations + 1 {
             // SAFETY: nobody took the IRP: we are its side, once.
             unsafe {
-                finish(
+                complete(
                     NonNull::from(self),
                     Completion {
                         status,
@@ -273,5 +284,20 @@ impl Prepared {
     pub(crate) fn remote<T>(&self) -> *mut T {
         // SAFETY: as in `data`.
         unsafe { &raw mut (*self.arguments).remote }.cast()
+    }
+
+    pub(crate) fn extra<T>(&self) -> *mut T {
+        // SAFETY: as in `data`.
+        unsafe { &raw mut (*self.arguments).extra }.cast()
+    }
+
+    pub(crate) fn extra_length(&self) -> *mut u32 {
+        // SAFETY: as in `data`.
+        unsafe { &raw mut (*self.arguments).extra_length }
+    }
+
+    pub(crate) fn extra_flags(&self) -> *mut u32 {
+        // SAFETY: as in `data`.
+        unsafe { &raw mut (*self.arguments).extra_flags }
     }
 }

@@ -73,7 +73,7 @@ impl ListenSocket {
     /// [PFN_WSK_SOCKET](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_socket)
     #[doc(alias = "WskSocket")]
     pub fn open(provider: &Provider, family: AddressFamily) -> Operation<Open<Self>> {
-        Operation::new(calls::open::<calls::Listen>(provider, family))
+        Operation::new(calls::open::<calls::Listen>(provider, family, None))
     }
 
     /// Binds it to a local address, of the family it was opened for. It listens from then on [wsk
