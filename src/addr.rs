@@ -4,12 +4,15 @@
 //! union, no cast. Ports and addresses are in network byte order; the family, the flow information
 //! and the scope are in that of the processor.
 
+// UNSAFETY: reads addresses that WSK passes by pointer.
+#![expect(unsafe_code, reason = "addresses that WSK passes")]
+
 use core::{
     mem::{offset_of, size_of},
     net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6},
 };
 
-use wsk_sys::{ADDRESS_FAMILY, AF_INET, AF_INET6, SOCKADDR_IN, SOCKADDR_IN6};
+use wsk_sys::{ADDRESS_FAMILY, AF_INET, AF_INET6, PSOCKADDR, SOCKADDR_IN, SOCKADDR_IN6};
 
 /// The address family of a socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -64,6 +67,32 @@ const _: () = {
 impl SocketAddress {
     /// `AF_UNSPEC`, all zero: what an output holds until somebody writes it.
     pub(crate) const UNSPECIFIED: Self = Self([0; LENGTH]);
+
+    /// Reads an address that WSK passes; none for null or another family.
+    ///
+    /// # Safety
+    ///
+    /// `address` is null, or points to a complete address of the family that it names.
+    pub(crate) unsafe fn read(address: PSOCKADDR) -> Option<SocketAddr> {
+        if address.is_null() {
+            return None;
+        }
+        // SAFETY: every address begins with its family (the caller's promise).
+        let family = unsafe { address.cast::<u16>().read_unaligned() };
+        let length = if family == AddressFamily::Inet.as_raw() {
+            size_of::<SOCKADDR_IN>()
+        } else if family == AddressFamily::Inet6.as_raw() {
+            size_of::<SOCKADDR_IN6>()
+        } else {
+            return None;
+        };
+        let mut raw = Self::UNSPECIFIED;
+        let source = address.cast::<u8>().cast_const();
+        // SAFETY: a complete address has this length (the caller's promise), and there is room for
+        // either.
+        unsafe { source.copy_to_nonoverlapping(raw.0.as_mut_ptr(), length) };
+        raw.decode()
+    }
 
     /// The address, if the family is one of the two.
     pub(crate) fn decode(&self) -> Option<SocketAddr> {

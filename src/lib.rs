@@ -64,7 +64,8 @@ mod sync;
 mod registration;
 // One request: the unsafe heart.
 mod op;
-// Sockets.
+// Sockets, and what WSK calls them for.
+mod event;
 mod socket;
 // Where completions wake to.
 mod exec;
@@ -75,6 +76,13 @@ mod misuse;
 pub use self::{
     addr::AddressFamily,
     counters::{Counters, counters},
+    event::{
+        connection::{ConnectionEventSet, ConnectionEvents},
+        indication::{Chunks, Data, Indication, Received, RetainBudget, Retained},
+        inspect::{InspectId, InspectRequest, Inspection, Verdict},
+        listen::ListenEvents,
+        offer::Offer,
+    },
     exec::{Executor, Spawner},
     irql::Passive,
     mem::buffer::Buffer,
@@ -92,6 +100,7 @@ pub use self::{
 /// The kinds of request that an [`Operation`] may be of.
 pub mod request {
     pub use crate::socket::request::{
-        AcceptConnection, Bind, Close, Disconnect, LocalAddress, Open, Receive, Send,
+        AcceptConnection, Bind, Close, CompleteInspection, DisableEvent, Disconnect, LocalAddress,
+        Open, Receive, ResumeReceiveEvents, Send, SetOption,
     };
 }

@@ -14,9 +14,9 @@ use core::{
 };
 
 use wsk_sys::{
-    IPPROTO, SOCK_STREAM, WSK_FLAG_ABORTIVE, WSK_FLAG_CONNECTION_SOCKET, WSK_FLAG_LISTEN_SOCKET,
-    WSK_PROVIDER_CONNECTION_DISPATCH, WSK_PROVIDER_LISTEN_DISPATCH, WSK_SOCKET,
-    WskProviderDispatch, basic_dispatch,
+    IPPROTO, SOCK_STREAM, WSK_FLAG_ABORTIVE, WSK_FLAG_BASIC_SOCKET, WSK_FLAG_CONNECTION_SOCKET,
+    WSK_FLAG_LISTEN_SOCKET, WSK_PROVIDER_BASIC_DISPATCH, WSK_PROVIDER_CONNECTION_DISPATCH,
+    WSK_PROVIDER_LISTEN_DISPATCH, WSK_SOCKET, WskProviderDispatch, basic_dispatch,
     wdk_sys::{NTSTATUS, STATUS_NOT_SUPPORTED},
 };
 
@@ -64,6 +64,14 @@ pub(crate) enum Connection {}
 impl Category for Connection {
     type Table = WSK_PROVIDER_CONNECTION_DISPATCH;
     const FLAG: u32 = WSK_FLAG_CONNECTION_SOCKET;
+}
+
+/// Sockets of every category: all tables begin with the basic one [wsk 4.2].
+enum Any {}
+
+impl Category for Any {
+    type Table = WSK_PROVIDER_BASIC_DISPATCH;
+    const FLAG: u32 = WSK_FLAG_BASIC_SOCKET;
 }
 
 /// A request on its way, or why it is not.
@@ -218,11 +226,7 @@ pub(crate) fn listener_address(listener: &CoreRef) -> Started {
 pub(crate) unsafe fn close_socket(socket: *mut WSK_SOCKET, prepared: &Prepared) -> NTSTATUS {
     // SAFETY: an open socket (the caller's promise) points to its table, which starts with the
     // basic one [wsk 4.2].
-    let table = unsafe {
-        (*socket)
-            .Dispatch
-            .cast::<wsk_sys::WSK_PROVIDER_BASIC_DISPATCH>()
-    };
+    let table = unsafe { (*socket).Dispatch.cast::<WSK_PROVIDER_BASIC_DISPATCH>() };
     // SAFETY: as above; a provider's table.
     let table = unsafe { &*table };
     // SAFETY: as above.
@@ -234,8 +238,18 @@ pub(crate) unsafe fn close_socket(socket: *mut WSK_SOCKET, prepared: &Prepared) 
     }
 }
 
+/// As [`start`], for functions that sockets of every category have; lends nothing.
+pub(super) fn start_basic(
+    core: &CoreRef,
+    name: &'static str,
+    arguments: Arguments,
+    function: impl FnOnce(&WSK_PROVIDER_BASIC_DISPATCH, *mut WSK_SOCKET, &Prepared) -> Option<NTSTATUS>,
+) -> Started {
+    start::<Any>(core, name, Payload::Nothing, arguments, function)
+}
+
 /// Makes one call on a socket of category `C`, unless it is being closed.
-fn start<C: Category>(
+pub(super) fn start<C: Category>(
     core: &CoreRef,
     name: &'static str,
     payload: Payload,
@@ -249,8 +263,8 @@ fn start<C: Category>(
     let socket = call.socket();
     // SAFETY: open while `call` lives; its table is there as long as it is.
     let table = unsafe { (*socket).Dispatch };
-    // SAFETY: the socket was made with the flag of `C`, or accepted, and then `C` is `Connection`
-    // [wsk 4.1, 4.2].
+    // SAFETY: the socket was made with the flag of `C`, or accepted, and then `C` is `Connection`;
+    // or `C` is `Any` [wsk 4.1, 4.2].
     let table = unsafe { &*table.cast::<C::Table>() };
     let wsk =
         |prepared: &Prepared| function(table, socket, prepared).unwrap_or(STATUS_NOT_SUPPORTED);

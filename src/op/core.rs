@@ -32,9 +32,11 @@ use wsk_sys::{
 
 use super::{
     calls,
+    completion::{self, Completion},
     handle::Handle,
     handler::Handler,
     list::Place,
+    retained::RetainedLists,
     slot::{Arguments, Payload, Prepared, Refusal, Slot},
 };
 use crate::{
@@ -61,6 +63,8 @@ pub(crate) struct Core {
     /// What the event callbacks work on. Dropped when the socket is closed and no callback runs any
     /// more [wsk 10.2], or with a core that never got a socket.
     pub(super) handler: UnsafeCell<Option<Handler>>,
+    /// Whether it was made with one.
+    pub(super) has_handler: bool,
     /// Does what a completion routine must not: closes an orphan, or drops the handler.
     pub(super) dpc: UnsafeCell<MaybeUninit<KDPC>>,
     spare: SpinLock<Option<NonNull<Slot>>>,
@@ -68,6 +72,7 @@ pub(crate) struct Core {
     /// A receive was dropped in flight: what it may have taken from the stream is lost.
     receiving_given_up: AtomicBool,
     place: Place,
+    pub(super) retained: RetainedLists,
 }
 
 // SAFETY: `provider` is written at birth and by the last `Outstanding`, and read under one;
@@ -110,12 +115,57 @@ impl CoreRef {
         }
     }
 
+    /// Keeps the socket from being closed until one of the functions below; false if it is already
+    /// being closed.
+    pub(crate) fn hold(&self) -> bool {
+        self.calls.acquire()
+    }
+
+    /// Ends [`hold`](Self::hold). If that closes the socket, `prepare` comes before.
+    pub(crate) fn let_go_before_closing(&self, prepare: impl FnOnce()) {
+        if self.calls.release() {
+            prepare();
+            self.submit_close();
+        }
+    }
+
+    /// Ends [`hold`](Self::hold) for a socket that an accept event was offered, just before that
+    /// returns. False: the socket was dropped meanwhile, and WSK is to keep it; true: it is the
+    /// driver's.
+    pub(crate) fn let_go_of_offer(&self) -> bool {
+        if !self.calls.release() {
+            return true;
+        }
+        if self.slots() > 0 {
+            self.submit_close();
+            return true;
+        }
+        self.withdraw();
+        false
+    }
+
+    /// As a close, for a socket that the driver never took: WSK closes it itself [wsk 7.2].
+    fn withdraw(&self) {
+        let core = self.clone();
+        // SAFETY: as in `submit_close`.
+        unsafe { core.provider() }.sockets().remove(&core);
+        let done = Completion {
+            status: Status::SUCCESS,
+            information: 0,
+        };
+        // SAFETY: the close slot was begun by `adopt`, and its IRP given to nobody: we are its IRP
+        // side, once, as the rundown says.
+        unsafe { completion::complete(NonNull::from(&core.close), done) };
+    }
+
     /// Closes. The caller was told by the rundown that it is the one.
     fn submit_close(&self) {
         // An inline completion may drop the reference that the caller goes by.
         let core = self.clone();
         // SAFETY: the close slot, begun and not called, keeps an `Outstanding`.
         unsafe { core.provider() }.sockets().remove(&core);
+        // SAFETY: the socket of this core, on which no call runs or begins, and which is closed next.
+        unsafe { core.retained.release_all(core.socket()) };
         // SAFETY: `adopt` has begun the close slot, and only the one party that the rundown names
         // prepares it.
         let prepared = unsafe { core.close.prepare(Arguments::none()) };
@@ -139,6 +189,17 @@ impl Core {
         provider
             .as_ref()
             .expect("there while anything is outstanding")
+    }
+
+    /// As `provider`, in a callback of the socket.
+    ///
+    /// # Safety
+    ///
+    /// A callback of the socket runs while the reference is used: the socket's own `Outstanding`
+    /// is there until all have returned [wsk 10.2].
+    pub(crate) unsafe fn provider_in_callback(&self) -> &Provider {
+        // SAFETY: the caller's promise.
+        unsafe { self.provider() }
     }
 
     /// Its place among the open sockets of its registration.
@@ -172,7 +233,7 @@ impl Core {
     }
 
     /// An idle slot, used before or new.
-    fn check_out(&self) -> Result<NonNull<Slot>> {
+    pub(crate) fn check_out(&self) -> Result<NonNull<Slot>> {
         if let Some(slot) = self.pop_spare() {
             return Ok(slot);
         }
@@ -247,12 +308,14 @@ impl Outstanding {
             socket: AtomicPtr::new(null_mut()),
             calls: Rundown::new(),
             close: Slot::new(),
+            has_handler: handler.is_some(),
             handler: UnsafeCell::new(handler),
             dpc: UnsafeCell::new(MaybeUninit::uninit()),
             spare: SpinLock::new(None),
             slots: AtomicU32::new(0),
             receiving_given_up: AtomicBool::new(false),
             place: Place::outside(),
+            retained: RetainedLists::new(),
         })?);
         Ok(Self(Some(core)))
     }
@@ -288,15 +351,29 @@ impl Outstanding {
         arguments: Arguments,
         call: impl FnOnce(&Prepared) -> NTSTATUS,
     ) -> core::result::Result<Handle, Refusal> {
-        let slot = match self.core().check_out() {
-            Ok(slot) => slot,
-            Err(error) => {
-                return Err(Refusal {
-                    error: Error::new(name, error.status()),
-                    payload,
-                });
-            }
-        };
+        match self.core().check_out() {
+            // SAFETY: just checked out; the rest is the caller's promise.
+            Ok(slot) => Ok(unsafe { self.start_in(slot, payload, arguments, call) }),
+            Err(error) => Err(Refusal {
+                error: Error::new(name, error.status()),
+                payload,
+            }),
+        }
+    }
+
+    /// As [`start`](Self::start), in a slot that was checked out before: cannot fail.
+    ///
+    /// # Safety
+    ///
+    /// As [`start`](Self::start); `slot` was [checked out](Core::check_out) of this core, and is the
+    /// caller's alone.
+    pub(crate) unsafe fn start_in(
+        &self,
+        slot: NonNull<Slot>,
+        payload: Payload,
+        arguments: Arguments,
+        call: impl FnOnce(&Prepared) -> NTSTATUS,
+    ) -> Handle {
         // SAFETY: allocated, and freed by its core only, which the slot itself keeps from `begin`
         // on.
         let shared = unsafe { slot.as_ref() };
@@ -308,7 +385,7 @@ impl Outstanding {
         // SAFETY: prepared and called; the handle side, made below, still holds the slot.
         unsafe { shared.returned(status) };
         // SAFETY: begun above, once.
-        Ok(unsafe { Handle::new(slot) })
+        unsafe { Handle::new(slot) }
     }
 
     /// The socket has been made: gives the handle of its close, which was begun but not called.

@@ -59,6 +59,11 @@ impl Core {
 }
 
 impl CoreRef {
+    /// Whether events can be delivered.
+    pub(crate) fn has_handler(&self) -> bool {
+        self.has_handler
+    }
+
     /// The core that WSK was given as a socket's context, for the duration of a callback.
     ///
     /// # Safety

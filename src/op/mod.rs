@@ -8,16 +8,19 @@
 //! `handshake` decides who may touch what; `slot` is the one nonpaged allocation that a request is,
 //! `handle` and `completion` are its two sides; `core` is what all requests of a socket share, and
 //! `list` the open sockets of a registration; `handler` is what event callbacks work on; `deferred`
-//! is what completions leave to a DPC; `calls` makes each WSK call; `operation` is what the
+//! is what completions leave to a DPC; `calls` and `event_calls` make each WSK
+//! call; `retained` is data that events brought and the driver keeps; `operation` is what the
 //! caller holds. Nothing above this folder sees an IRP.
 
 pub(crate) mod calls;
 mod completion;
 pub(crate) mod core;
 mod deferred;
+pub(crate) mod event_calls;
 pub(crate) mod handle;
 pub(crate) mod handler;
 pub(crate) mod handshake;
 pub(crate) mod list;
 pub(crate) mod operation;
+pub(crate) mod retained;
 pub(crate) mod slot;

@@ -117,6 +117,21 @@ impl Arguments {
             extra_flags: 0,
         }
     }
+
+    /// Puts a plain value into `extra`.
+    pub(crate) fn put_extra<T: Copy>(&mut self, value: T) {
+        const {
+            assert!(size_of::<T>() <= size_of::<Extra>() && align_of::<T>() <= align_of::<Extra>());
+        };
+        // SAFETY: it fits, and is aligned.
+        unsafe { self.extra.as_mut_ptr().cast::<T>().write(value) };
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "at most the size of `Extra`"
+        )]
+        let length = size_of::<T>() as u32;
+        self.extra_length = length;
+    }
 }
 
 /// What the request needs, and keeps from going away.

@@ -1,12 +1,14 @@
 //! Connections.
 
 use super::{
-    handle::{Closer, Socket},
-    request::{Close, Disconnect, Receive, Send},
+    handle::{Closer, Socket, no_handler},
+    request::{Close, DisableEvent, Disconnect, Receive, ResumeReceiveEvents, Send},
 };
 use crate::{
+    event::connection::ConnectionEventSet,
     mem::buffer::Buffer,
-    op::{calls, operation::Operation},
+    op::{calls, event_calls, operation::Operation},
+    status::Result,
 };
 
 /// One end of a TCP connection.
@@ -38,7 +40,7 @@ pub struct ConnectionSocket {
 }
 
 impl ConnectionSocket {
-    pub(super) fn new(socket: Socket) -> Self {
+    pub(crate) fn new(socket: Socket) -> Self {
         Self { socket }
     }
 
@@ -114,6 +116,53 @@ impl ConnectionSocket {
     #[doc(alias = "WSK_FLAG_ABORTIVE")]
     pub fn abort(&self) -> Operation<Disconnect> {
         Operation::new(calls::disconnect(self.socket.core(), true))
+    }
+
+    /// Has events delivered to the handler that the connection was accepted or opened with, once it
+    /// is connected [wsk 6].
+    ///
+    /// IRQL: <= DISPATCH_LEVEL. The first call of the handler may come before this returns.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidState`](crate::ErrorKind::InvalidState): not connected, or without a handler; or what
+    /// `WskControlSocket` says.
+    ///
+    /// [SO_WSK_EVENT_CALLBACK](https://learn.microsoft.com/windows-hardware/drivers/network/so-wsk-event-callback)
+    #[doc(alias = "SO_WSK_EVENT_CALLBACK")]
+    pub fn enable_events(&self, events: ConnectionEventSet) -> Result<()> {
+        let core = self.socket.core();
+        if !core.has_handler() {
+            return Err(no_handler());
+        }
+        event_calls::enable_events(core, events.bits())
+    }
+
+    /// Ends one event. Completes when it is off and no callback for it runs any more.
+    ///
+    /// IRQL: <= DISPATCH_LEVEL. In a callback it may be called, but not waited for, which would wait
+    /// for itself [wsk 6.5].
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidParameter`](crate::ErrorKind::InvalidParameter) for none or several events at once
+    /// [wsk 6.4]; or what `WskControlSocket` says.
+    #[doc(alias = "WSK_EVENT_DISABLE")]
+    pub fn disable_event(&self, event: ConnectionEventSet) -> Operation<DisableEvent> {
+        let core = self.socket.core();
+        Operation::new(event_calls::disable_event(core, event.bits()))
+    }
+
+    /// Lets receive events come again after one was refused, or accepted in part: receives nothing,
+    /// which completes when there is something [wsk 8.2].
+    ///
+    /// IRQL: <= DISPATCH_LEVEL.
+    ///
+    /// # Errors
+    ///
+    /// As [`receive`](Self::receive).
+    pub fn resume_receive_events(&self) -> Operation<ResumeReceiveEvents> {
+        Operation::new(event_calls::receive_nothing(self.socket.core()))
     }
 
     /// What closes it from elsewhere.

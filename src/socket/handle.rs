@@ -6,6 +6,12 @@ use crate::op::{
     handle::{Finished, Handle},
     operation::Operation,
 };
+use crate::status::{Error, Status};
+
+/// Events were asked for on a socket that was opened without a handler.
+pub(super) const fn no_handler() -> Error {
+    Error::new("WskControlSocket", Status::INVALID_DEVICE_STATE)
+}
 
 /// An open socket. Dropping it closes it, without waiting for that.
 #[derive(Debug)]
@@ -22,11 +28,16 @@ impl Socket {
     /// The socket that a successful request made.
     pub(crate) fn made(finished: Finished) -> Option<Self> {
         let (core, close) = finished.into_socket()?;
+        Some(Self::adopted(core, close))
+    }
+
+    /// A socket that was adopted just now.
+    pub(crate) fn adopted(core: CoreRef, close: Handle) -> Self {
         core.list();
-        Some(Self {
+        Self {
             open: Opened(core),
             close,
-        })
+        }
     }
 
     pub(crate) fn core(&self) -> &CoreRef {

@@ -13,14 +13,22 @@ use core::{
     time::Duration,
 };
 
+use wsk_sys::WSK_EVENT_ACCEPT;
+
 use super::{
-    handle::{Closer, Socket},
-    request::{AcceptConnection, Accepted, Bind, Close, LocalAddress, Open},
+    handle::{Closer, Socket, no_handler},
+    request::{
+        AcceptConnection, Accepted, Bind, Close, DisableEvent, LocalAddress, Open, SetOption,
+    },
 };
 use crate::{
     addr::AddressFamily,
+    event::{
+        connection::ConnectionEventSet,
+        listen::{ListenEvents, Listening},
+    },
     irql::Passive,
-    op::{calls, operation::Operation},
+    op::{calls, event_calls, operation::Operation},
     registration::Provider,
     status::{Error, Result, Status},
 };
@@ -74,6 +82,92 @@ impl ListenSocket {
     #[doc(alias = "WskSocket")]
     pub fn open(provider: &Provider, family: AddressFamily) -> Operation<Open<Self>> {
         Operation::new(calls::open::<calls::Listen>(provider, family, None))
+    }
+
+    /// Opens a listening TCP socket with a handler for its events. None is enabled yet: see
+    /// [`enable_accept_events`](Self::enable_accept_events) and
+    /// [`set_conditional_accept`](Self::set_conditional_accept).
+    ///
+    /// IRQL: <= DISPATCH_LEVEL.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open); the handler is dropped.
+    pub fn open_with<H: ListenEvents>(
+        provider: &Provider,
+        family: AddressFamily,
+        handler: H,
+    ) -> Operation<Open<Self>> {
+        Operation::new(match Listening::handler(handler) {
+            Ok(handler) => calls::open::<calls::Listen>(provider, family, Some(handler)),
+            Err(error) => Err(error.into()),
+        })
+    }
+
+    /// Has connections inspected before they are established: [`ListenEvents::inspect`] decides. To
+    /// be set before [`bind`](Self::bind); there is no way back while the socket lives [wsk 6.1,
+    /// 7.6].
+    ///
+    /// IRQL: <= DISPATCH_LEVEL.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidState`](crate::ErrorKind::InvalidState): bound already, or opened without a handler;
+    /// [`NotSupported`](crate::ErrorKind::NotSupported) by this transport; or what
+    /// `WskControlSocket` says.
+    ///
+    /// [SO_CONDITIONAL_ACCEPT](https://learn.microsoft.com/windows-hardware/drivers/network/so-conditional-accept)
+    #[doc(alias = "SO_CONDITIONAL_ACCEPT")]
+    pub fn set_conditional_accept(&self) -> Operation<SetOption> {
+        let core = self.socket.core();
+        Operation::new(if core.has_handler() {
+            event_calls::set_conditional_accept(core, true)
+        } else {
+            Err(no_handler().into())
+        })
+    }
+
+    /// Has connections delivered to [`ListenEvents::accept`], after [`bind`](Self::bind). A pending
+    /// [`accept`](Self::accept) goes first, usually: a connection may come by either way, and comes
+    /// by one [wsk 7.1].
+    ///
+    /// `inherited` events are enabled for each connection that is accepted by event with a handler;
+    /// on this listener they cannot be taken back [wsk 6.6].
+    ///
+    /// IRQL: <= DISPATCH_LEVEL. The first call of the handler may come before this returns.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidState`](crate::ErrorKind::InvalidState): not bound yet, or opened without a handler;
+    /// or what `WskControlSocket` says.
+    ///
+    /// [SO_WSK_EVENT_CALLBACK](https://learn.microsoft.com/windows-hardware/drivers/network/so-wsk-event-callback)
+    #[doc(alias = "SO_WSK_EVENT_CALLBACK")]
+    pub fn enable_accept_events(&self, inherited: ConnectionEventSet) -> Result<()> {
+        let core = self.socket.core();
+        if !core.has_handler() {
+            return Err(no_handler());
+        }
+        event_calls::enable_events(core, WSK_EVENT_ACCEPT | inherited.bits())
+    }
+
+    /// Ends accepting by event. Completes when no accept callback runs any more: from then on
+    /// connections come by [`accept`](Self::accept) only. None is lost meanwhile.
+    ///
+    /// IRQL: <= DISPATCH_LEVEL. In a callback it may be called, but not waited for, which would wait
+    /// for itself [wsk 6.5].
+    ///
+    /// # Errors
+    ///
+    /// As [`enable_accept_events`](Self::enable_accept_events).
+    ///
+    /// [SO_WSK_EVENT_CALLBACK](https://learn.microsoft.com/windows-hardware/drivers/network/so-wsk-event-callback)
+    #[doc(alias = "WSK_EVENT_DISABLE")]
+    pub fn disable_accept_events(&self) -> Operation<DisableEvent> {
+        Operation::new(event_calls::disable_event(
+            self.socket.core(),
+            WSK_EVENT_ACCEPT,
+        ))
     }
 
     /// Binds it to a local address, of the family it was opened for. It listens from then on [wsk

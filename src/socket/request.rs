@@ -43,6 +43,15 @@ kinds! {
     Disconnect;
     /// Closes a socket: `Result<()>`.
     Close;
+    /// Sets an option: `Result<()>`.
+    SetOption;
+    /// Disables an event: `Result<()>`. Completes when the event is off and no callback for it runs
+    /// any more.
+    DisableEvent;
+    /// Lets receive events come again: `Result<()>`.
+    ResumeReceiveEvents;
+    /// Decides about a connection: `Result<()>`.
+    CompleteInspection;
 }
 
 /// A connection that a listening socket has accepted, with the addresses that came with it.
@@ -133,6 +142,27 @@ finish_without_output! {
     Bind = "WskBind";
     Disconnect = "WskDisconnect";
     Close = "WskCloseSocket";
+    SetOption = "WskControlSocket";
+    DisableEvent = "WskControlSocket";
+    ResumeReceiveEvents = "WskReceive";
+}
+
+impl Finish for CompleteInspection {
+    const CALL: &'static str = "WskInspectComplete";
+    type Output = Result<()>;
+
+    fn finish(ended: Ended) -> Self::Output {
+        ended.result.map(|_| ())
+    }
+
+    /// Nothing was called: the callback itself returns the decision, or there is none to make.
+    fn refuse(refusal: Refusal) -> Self::Output {
+        if refusal.error.status().is_success() {
+            Ok(())
+        } else {
+            Err(refusal.error)
+        }
+    }
 }
 
 impl Finish for Send {

@@ -10,6 +10,7 @@ mod every_way;
 mod executor;
 mod faults;
 mod listen;
+mod listen_events;
 mod operation;
 mod registration;
 mod unload;

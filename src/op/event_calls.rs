@@ -1,0 +1,173 @@
+//! The WSK calls that belong to events: enabling and disabling, deciding about inspections, giving
+//! data back.
+
+// UNSAFETY: calls through the provider's tables.
+#![expect(unsafe_code, reason = "calls through the provider's tables")]
+
+use core::ptr::{NonNull, null_mut};
+
+use wsk_sys::{
+    NPI_WSK_INTERFACE_ID, SO_CONDITIONAL_ACCEPT, SO_WSK_EVENT_CALLBACK, SOL_SOCKET,
+    WSK_CONTROL_SOCKET_TYPE, WSK_EVENT_CALLBACK_CONTROL, WSK_EVENT_DISABLE, WSK_INSPECT_ACTION,
+    WSK_INSPECT_ID, WSK_PROVIDER_BASIC_DISPATCH, WSK_PROVIDER_CONNECTION_DISPATCH,
+    WSK_PROVIDER_LISTEN_DISPATCH, WSK_SOCKET, basic_dispatch,
+    wdk_sys::{STATUS_NOT_SUPPORTED, ULONG},
+};
+
+use super::{
+    calls::{Connection, Started, start},
+    core::CoreRef,
+    retained::List,
+    slot::{Arguments, Payload, Prepared, Slot},
+};
+use crate::status::{Error, Result, Status, check};
+
+/// What enables or disables the events of `mask`.
+fn event_control(mask: ULONG) -> WSK_EVENT_CALLBACK_CONTROL {
+    let mut control = WSK_EVENT_CALLBACK_CONTROL::default();
+    control.NpiId = (&raw const NPI_WSK_INTERFACE_ID).cast_mut();
+    control.EventMask = mask;
+    control
+}
+
+/// WskControlSocket with SO_WSK_EVENT_CALLBACK, which enables without an IRP [wsk 6.2].
+pub(crate) fn enable_events(core: &CoreRef, mask: ULONG) -> Result<()> {
+    const CALL: &str = "WskControlSocket";
+    let call = core.enter(CALL)?;
+    let mut control = event_control(mask);
+    // SAFETY: open while `call` lives, so that its table is there, which starts with the basic one
+    // [wsk 4.2].
+    let table = unsafe {
+        &*(*call.socket())
+            .Dispatch
+            .cast::<WSK_PROVIDER_BASIC_DISPATCH>()
+    };
+    // SAFETY: a provider's table.
+    let function = unsafe { basic_dispatch(table) }.WskControlSocket;
+    let Some(function) = function else {
+        return Err(Error::new(CALL, Status::NOT_SUPPORTED));
+    };
+    // SAFETY: the socket is open; an input of the option's size, read during the call, since there
+    // is no IRP [wsk 3a].
+    let status = unsafe {
+        function(
+            call.socket(),
+            WSK_CONTROL_SOCKET_TYPE::WskSetOption,
+            SO_WSK_EVENT_CALLBACK,
+            SOL_SOCKET,
+            size_of::<WSK_EVENT_CALLBACK_CONTROL>() as u64,
+            (&raw mut control).cast(),
+            0,
+            null_mut(),
+            null_mut(),
+            null_mut(),
+        )
+    };
+    check(CALL, status)
+}
+
+/// WskControlSocket with SO_WSK_EVENT_CALLBACK and an IRP, which completes when the event is off and
+/// no callback for it runs any more [wsk 6.4].
+pub(crate) fn disable_event(core: &CoreRef, event: ULONG) -> Started {
+    let control = event_control(event | WSK_EVENT_DISABLE);
+    let mut arguments = Arguments::none();
+    arguments.put_extra(control);
+    set_option(core, SO_WSK_EVENT_CALLBACK, arguments)
+}
+
+/// WskControlSocket with SO_CONDITIONAL_ACCEPT, before the bind [wsk 7.6].
+pub(crate) fn set_conditional_accept(core: &CoreRef, on: bool) -> Started {
+    let mut arguments = Arguments::none();
+    arguments.put_extra(ULONG::from(on));
+    set_option(core, SO_CONDITIONAL_ACCEPT, arguments)
+}
+
+/// An option of `SOL_SOCKET` whose value is in the arguments.
+fn set_option(core: &CoreRef, option: ULONG, arguments: Arguments) -> Started {
+    let size = u64::from(arguments.extra_length);
+    let wsk = |table: &WSK_PROVIDER_BASIC_DISPATCH, socket, prepared: &Prepared| {
+        let (value, irp) = (prepared.extra(), prepared.irp);
+        // SAFETY: an open socket; the value lies in the slot until completion [wsk 3.12].
+        table.WskControlSocket.map(|control| unsafe {
+            control(
+                socket,
+                WSK_CONTROL_SOCKET_TYPE::WskSetOption,
+                option,
+                SOL_SOCKET,
+                size,
+                value,
+                0,
+                null_mut(),
+                null_mut(),
+                irp,
+            )
+        })
+    };
+    super::calls::start_basic(core, "WskControlSocket", arguments, wsk)
+}
+
+/// WskInspectComplete, in a slot that was set aside for it.
+pub(crate) fn inspect_complete(
+    listener: &CoreRef,
+    slot: NonNull<Slot>,
+    id: WSK_INSPECT_ID,
+    action: WSK_INSPECT_ACTION::Type,
+) -> Started {
+    let mut arguments = Arguments::none();
+    arguments.put_extra(id);
+    let call = match listener.enter("WskInspectComplete") {
+        Ok(call) => call,
+        Err(error) => {
+            // SAFETY: set aside of this listener, idle, and ours alone.
+            unsafe { listener.put_back(slot) }
+            return Err(error.into());
+        }
+    };
+    let socket = call.socket();
+    // SAFETY: open while `call` lives, and a listening socket, as it had an inspection.
+    let table = unsafe { &*(*socket).Dispatch.cast::<WSK_PROVIDER_LISTEN_DISPATCH>() };
+    let wsk = |prepared: &Prepared| match table.WskInspectComplete {
+        // SAFETY: a listening socket, a copy of the ID that lies in the slot, an action that is
+        // not "pend" [wsk 7.11].
+        Some(complete) => unsafe { complete(socket, prepared.extra(), action, prepared.irp) },
+        None => STATUS_NOT_SUPPORTED,
+    };
+    // SAFETY: one call on a socket that is open while `call` lives; the slot was set aside for it.
+    Ok(unsafe {
+        call.outstanding()
+            .start_in(slot, Payload::Nothing, arguments, wsk)
+    })
+}
+
+/// WskReceive of nothing, which lets receive events come again when it completes [wsk 8.2].
+pub(crate) fn receive_nothing(connection: &CoreRef) -> Started {
+    let wsk = |table: &WSK_PROVIDER_CONNECTION_DISPATCH, socket, prepared: &Prepared| {
+        let (data, irp) = (prepared.data(), prepared.irp);
+        // SAFETY: an open connection; the description, of no memory, lies in the slot.
+        table
+            .WskReceive
+            .map(|receive| unsafe { receive(socket, data, 0, irp) })
+    };
+    let (name, payload) = ("WskReceive", Payload::Nothing);
+    start::<Connection>(connection, name, payload, Arguments::none(), wsk)
+}
+
+/// WskRelease of a connection.
+///
+/// # Safety
+///
+/// An open connection socket, and a list of its own that was retained and not released.
+pub(crate) unsafe fn release_of_connection(socket: *mut WSK_SOCKET, list: List) {
+    let List::Data(list) = list else { return };
+    // SAFETY: a connection socket (the caller's promise) points to this table.
+    let table = unsafe {
+        &*(*socket)
+            .Dispatch
+            .cast::<WSK_PROVIDER_CONNECTION_DISPATCH>()
+    };
+    if let Some(release) = table.WskRelease {
+        // SAFETY: the caller's promise [wsk 8.6].
+        let status = unsafe { release(socket, list.as_ptr()) };
+        debug_assert!(status >= 0, "a retained list is released once");
+    }
+}
