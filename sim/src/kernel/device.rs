@@ -15,8 +15,9 @@ use wdk_sys::{
     STATUS_OBJECT_NAME_NOT_FOUND, STATUS_SUCCESS, ULONG,
 };
 
+use super::dispatch::IofCallDriver;
 use super::irp::{self, Origin, expect_known};
-use super::irql::{APC, DISPATCH, PASSIVE, require};
+use super::irql::{APC, PASSIVE, require};
 use super::layout::{Header, Irp};
 use super::object::{NOTIFICATION_EVENT, Object};
 use super::pool::Owner;
@@ -202,31 +203,6 @@ pub(crate) fn finish(me: &Arc<Thread>, irp: PIRP, packet: &Irp) {
                 .store(1, core::sync::atomic::Ordering::SeqCst);
         });
     }
-}
-
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn IofCallDriver(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {
-    let me = current();
-    require(&me, DISPATCH, "IoCallDriver");
-    let (packet, _) = expect_known(&me, irp, "IoCallDriver");
-    let location = packet.current_location.get() - 1;
-    if location < 1 {
-        let details = format!(
-            "IoCallDriver with {}",
-            lock(&me.sim.kernel.irps).describe(irp.addr())
-        );
-        offence(Rule::IrpStackLocation, &details);
-    }
-    packet.set_location(location);
-    let stack = packet.stack(location);
-    stack.device.set(device);
-    // SAFETY: the caller passes a live device object.
-    let driver = unsafe { (*device).DriverObject };
-    // SAFETY: a device's driver object lives as long as the device.
-    let dispatch = unsafe { (&(*driver).MajorFunction)[usize::from(stack.major.get())] };
-    let dispatch = dispatch.unwrap_or_else(|| offence(Rule::Device, "a dispatch routine is null"));
-    // SAFETY: the driver registered this routine for its devices.
-    unsafe { dispatch(device, irp) }
 }
 
 #[unsafe(no_mangle)]

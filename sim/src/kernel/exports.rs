@@ -10,7 +10,8 @@ use wdk_sys::{PUNICODE_STRING, PVOID};
 
 use super::rtl::read_unicode;
 use super::{
-    debug, device, dpc, event, handle, irp, irql, mdl, pool, registry, rtl, rundown, spin_lock,
+    cancel, csq, debug, device, dispatch, dpc, event, fast_mutex, handle, interlocked, irp, irql,
+    lookaside, mdl, pages, pool, queue, region, registry, resource, rtl, rundown, slist, spin_lock,
     thread, time, timer, wait, work_item,
 };
 
@@ -45,28 +46,70 @@ macro_rules! exports {
 
 exports! {
     declared:
+    cancel { IoAcquireCancelSpinLock, IoCancelIrp, IoReleaseCancelSpinLock }
+    csq {
+        IoCsqInitialize, IoCsqInitializeEx, IoCsqInsertIrp, IoCsqInsertIrpEx, IoCsqRemoveIrp,
+        IoCsqRemoveNextIrp,
+    }
     debug { KeBugCheck, KeBugCheckEx }
     device {
-        IoCreateDevice, IoCreateSymbolicLink, IoDeleteDevice, IoDeleteSymbolicLink, IofCallDriver,
+        IoCreateDevice, IoCreateSymbolicLink, IoDeleteDevice, IoDeleteSymbolicLink,
     }
+    dispatch { IofCallDriver }
     dpc { KeFlushQueuedDpcs, KeInitializeDpc, KeInsertQueueDpc, KeRemoveQueueDpc }
     event {
         KeClearEvent, KeInitializeEvent, KeInitializeMutex, KeInitializeSemaphore, KeReadStateEvent,
         KeReadStateMutex, KeReadStateSemaphore, KeReleaseMutex, KeReleaseSemaphore, KeResetEvent,
         KeSetEvent,
     }
-    handle { ObReferenceObjectByHandle, ObfDereferenceObject, ObfReferenceObject, ZwClose }
+    fast_mutex {
+        ExAcquireFastMutex, ExAcquireFastMutexUnsafe, ExReleaseFastMutex, ExReleaseFastMutexUnsafe,
+        ExTryToAcquireFastMutex, KeAcquireGuardedMutex, KeInitializeGuardedMutex,
+        KeReleaseGuardedMutex, KeTryToAcquireGuardedMutex,
+    }
+    handle {
+        ObReferenceObjectByHandle, ObfDereferenceObject, ObfReferenceObject, ZwClearEvent, ZwClose,
+        ZwCreateEvent, ZwResetEvent, ZwSetEvent,
+    }
+    interlocked {
+        ExInterlockedAddLargeInteger, ExInterlockedAddUlong, ExInterlockedInsertHeadList,
+        ExInterlockedInsertTailList, ExInterlockedPopEntryList, ExInterlockedPushEntryList,
+        ExInterlockedRemoveHeadList,
+    }
     irp {
-        IoAcquireCancelSpinLock, IoAllocateIrp, IoCancelIrp, IoFreeIrp, IoInitializeIrp,
-        IoReleaseCancelSpinLock, IoReuseIrp, IofCompleteRequest,
+        IoAllocateIrp, IoFreeIrp, IoInitializeIrp, IoReuseIrp, IoSetCompletionRoutineEx,
+        IofCompleteRequest,
     }
     irql { KeGetCurrentIrql, KeLowerIrql, KeRaiseIrqlToDpcLevel, KfRaiseIrql }
+    lookaside {
+        ExDeleteLookasideListEx, ExDeleteNPagedLookasideList, ExDeletePagedLookasideList,
+        ExFlushLookasideListEx, ExInitializeLookasideListEx, ExInitializeNPagedLookasideList,
+        ExInitializePagedLookasideList,
+    }
     mdl {
         IoAllocateMdl, IoBuildPartialMdl, IoFreeMdl, MmBuildMdlForNonPagedPool,
         MmMapLockedPagesSpecifyCache, MmProbeAndLockPages, MmUnlockPages, MmUnmapLockedPages,
     }
+    pages {
+        MmAllocateContiguousMemory, MmAllocatePagesForMdl, MmAllocatePagesForMdlEx,
+        MmFreeContiguousMemory, MmFreePagesFromMdl,
+    }
     pool { ExAllocatePool2, ExFreePool, ExFreePoolWithTag }
+    queue {
+        KeInitializeQueue, KeInsertHeadQueue, KeInsertQueue, KeReadStateQueue, KeRemoveQueue,
+        KeRundownQueue,
+    }
+    region {
+        KeAreAllApcsDisabled, KeAreApcsDisabled, KeEnterCriticalRegion, KeEnterGuardedRegion,
+        KeLeaveCriticalRegion, KeLeaveGuardedRegion,
+    }
     registry { ZwOpenKey, ZwQueryValueKey }
+    resource {
+        ExAcquireResourceExclusiveLite, ExAcquireResourceSharedLite, ExAcquireSharedStarveExclusive,
+        ExConvertExclusiveToSharedLite, ExDeleteResourceLite, ExGetExclusiveWaiterCount,
+        ExInitializeResourceLite, ExIsResourceAcquiredExclusiveLite,
+        ExIsResourceAcquiredSharedLite, ExReleaseResourceForThreadLite, ExReleaseResourceLite,
+    }
     rtl {
         RtlCompareUnicodeString, RtlCopyUnicodeString, RtlEqualUnicodeString, RtlInitUnicodeString,
     }
@@ -75,13 +118,20 @@ exports! {
         ExReInitializeRundownProtection, ExReleaseRundownProtection, ExReleaseRundownProtectionEx,
         ExRundownCompleted, ExWaitForRundownProtectionRelease,
     }
+    slist {
+        ExQueryDepthSList, ExpInterlockedFlushSList, ExpInterlockedPopEntrySList,
+        ExpInterlockedPushEntrySList, InitializeSListHead,
+    }
     spin_lock {
-        KeAcquireSpinLockAtDpcLevel, KeAcquireSpinLockRaiseToDpc, KeReleaseSpinLock,
+        KeAcquireInStackQueuedSpinLock, KeAcquireInStackQueuedSpinLockAtDpcLevel,
+        KeAcquireSpinLockAtDpcLevel, KeAcquireSpinLockRaiseToDpc, KeReleaseInStackQueuedSpinLock,
+        KeReleaseInStackQueuedSpinLockFromDpcLevel, KeReleaseSpinLock,
         KeReleaseSpinLockFromDpcLevel, KeTryToAcquireSpinLockAtDpcLevel,
     }
     thread {
-        IoGetCurrentProcess, KeSetPriorityThread, PsCreateSystemThread, PsGetCurrentThreadId,
-        PsTerminateSystemThread,
+        IoGetCurrentProcess, KeSetPriorityThread, PsCreateSystemThread, PsGetCurrentProcessId,
+        PsGetCurrentThreadId, PsGetProcessId, PsGetThreadId, PsLookupProcessByProcessId,
+        PsLookupThreadByThreadId, PsTerminateSystemThread,
     }
     time {
         KeGetCurrentProcessorNumberEx, KeQueryActiveProcessorCountEx, KeQueryPerformanceCounter,
@@ -95,12 +145,15 @@ exports! {
         KeWaitForMultipleObjects, KeWaitForSingleObject,
         ZwWaitForSingleObject,
     }
-    work_item { IoAllocateWorkItem, IoFreeWorkItem, IoQueueWorkItem, IoQueueWorkItemEx }
+    work_item {
+        ExQueueWorkItem, IoAllocateWorkItem, IoFreeWorkItem, IoInitializeWorkItem, IoQueueWorkItem,
+        IoQueueWorkItemEx, IoSizeofWorkItem, IoUninitializeWorkItem,
+    }
     ;
     others:
     pool { ExAllocatePoolWithTag }
     spin_lock { KeInitializeSpinLock }
-    thread { KeGetCurrentThread }
+    thread { KeGetCurrentThread, PsGetCurrentProcess, PsGetCurrentThread }
     time { KeQueryInterruptTime, KeQuerySystemTimePrecise }
 }
 

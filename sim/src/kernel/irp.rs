@@ -1,8 +1,9 @@
-//! I/O request packets: their life, completion and cancellation.
+//! I/O request packets: their life and completion.
 //!
 //! An IRP is in flight while its current location lies within its stack: passing it down
-//! decrements, completion increments. The books know only where an IRP came from; everything else
-//! is read from the packet itself, as Windows does.
+//! decrements, completion increments. The books know where an IRP came from, and which dispatch
+//! routines were given it (`dispatch`); everything else is read from the packet itself, as Windows
+//! does.
 
 // UNSAFETY: an IRP is a structure that kernel and drivers share, with routines of theirs in it.
 #![expect(unsafe_code, reason = "exports of the kernel over IRPs")]
@@ -12,14 +13,16 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use wdk_sys::{
-    BOOLEAN, CCHAR, IO_STACK_LOCATION, IRP, KIRQL, NTSTATUS, PIRP, PKIRQL,
-    STATUS_MORE_PROCESSING_REQUIRED, STATUS_PENDING, USHORT,
+    BOOLEAN, CCHAR, IO_STACK_LOCATION, IRP, NTSTATUS, PDEVICE_OBJECT, PIO_COMPLETION_ROUTINE, PIRP,
+    PVOID, STATUS_INSUFFICIENT_RESOURCES, STATUS_MORE_PROCESSING_REQUIRED, STATUS_PENDING,
+    STATUS_SUCCESS, USHORT,
 };
 
+pub(crate) use super::cancel::release_cancel_lock;
+use super::dispatch;
 use super::irql::{DISPATCH, check_unchanged, require};
 use super::layout::{Irp, Stack, view};
 use super::pool::Owner;
-use super::spin_lock;
 use crate::current::current;
 use crate::faults::Fault;
 use crate::sched::Thread;
@@ -190,16 +193,10 @@ pub(crate) fn complete(me: &Arc<Thread>, irp: PIRP) {
     if !packet.is_in_flight() {
         offence(Rule::IrpCompletedTwice, &describe());
     }
-    if packet.status.get() == STATUS_PENDING || packet.cancel_routine.load(SeqCst) != 0 {
-        let details = format!(
-            "completed with STATUS_PENDING or with a cancel routine set: {}",
-            describe()
-        );
-        offence(Rule::IrpCompletedTwice, &details);
-    }
+    check_final(packet, describe);
     let size = usize::from(packet.size.get());
     while packet.is_in_flight() {
-        let (routine, device) = leave_location(packet);
+        let (routine, device) = leave_location(me, packet);
         let Some((routine, context)) = routine else {
             continue;
         };
@@ -227,18 +224,32 @@ pub(crate) fn complete(me: &Arc<Thread>, irp: PIRP) {
     }
 }
 
+/// Reports a completion that is none.
+fn check_final(packet: &Irp, describe: impl Fn() -> String) {
+    let what = if packet.status.get() == STATUS_PENDING {
+        "with STATUS_PENDING"
+    } else if packet.cancel_routine.load(SeqCst) != 0 {
+        "with a cancel routine set"
+    } else {
+        return;
+    };
+    let details = format!("completed {what}: {}", describe());
+    offence(Rule::IrpCompletion, &details);
+}
+
 type Routine = (
-    unsafe extern "C" fn(*mut wdk_sys::DEVICE_OBJECT, PIRP, wdk_sys::PVOID) -> NTSTATUS,
-    wdk_sys::PVOID,
+    unsafe extern "C" fn(PDEVICE_OBJECT, PIRP, PVOID) -> NTSTATUS,
+    PVOID,
 );
 
 /// Moves up one location; returns the routine to call, if it asked for this outcome, and the device
 /// it belongs to.
-fn leave_location(packet: &Irp) -> (Option<Routine>, wdk_sys::PDEVICE_OBJECT) {
+fn leave_location(me: &Thread, packet: &Irp) -> (Option<Routine>, PDEVICE_OBJECT) {
     let location = packet.current_location.get();
     let stack = packet.stack(location);
     let control = stack.control.replace(0);
     let pending = control & SL_PENDING_RETURNED;
+    dispatch::left(me, packet, pending != 0);
     packet.pending_returned.set(pending);
     packet.set_location(location + 1);
     let above: Option<&Stack> = packet.is_in_flight().then(|| packet.stack(location + 1));
@@ -260,6 +271,14 @@ fn leave_location(packet: &Irp) -> (Option<Routine>, wdk_sys::PDEVICE_OBJECT) {
         routine.map(|routine| (routine, stack.context.get())),
         device,
     )
+}
+
+/// The device whose driver has the IRP; null if it is the one who made it.
+pub(super) fn current_device(packet: &Irp) -> PDEVICE_OBJECT {
+    if !packet.is_in_flight() {
+        return core::ptr::null_mut();
+    }
+    packet.stack(packet.current_location.get()).device.get()
 }
 
 #[unsafe(no_mangle)]
@@ -340,54 +359,39 @@ pub unsafe extern "C" fn IofCompleteRequest(irp: PIRP, _boost: CCHAR) {
 }
 
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn IoCancelIrp(irp: PIRP) -> BOOLEAN {
+pub unsafe extern "C" fn IoSetCompletionRoutineEx(
+    _device: PDEVICE_OBJECT,
+    irp: PIRP,
+    routine: PIO_COMPLETION_ROUTINE,
+    context: PVOID,
+    on_success: BOOLEAN,
+    on_error: BOOLEAN,
+    on_cancel: BOOLEAN,
+) -> NTSTATUS {
     let me = current();
-    require(&me, DISPATCH, "IoCancelIrp");
-    let old = acquire_cancel_lock(&me);
-    let (packet, _) = expect_known(&me, irp, "IoCancelIrp");
-    packet.cancel.store(1, SeqCst);
-    let routine = packet.cancel_routine.swap(0, SeqCst);
-    if routine == 0 {
-        release_cancel_lock(&me, old);
-        return 0;
-    }
-    packet.cancel_irql.store(old, SeqCst);
+    require(&me, DISPATCH, "IoSetCompletionRoutineEx");
+    let (packet, _) = expect_known(&me, irp, "IoSetCompletionRoutineEx");
     let location = packet.current_location.get();
-    let device = if packet.is_in_flight() {
-        packet.stack(location).device.get()
-    } else {
-        core::ptr::null_mut()
-    };
-    let routine = core::ptr::with_exposed_provenance::<()>(routine);
-    // SAFETY: the only thing stored in CancelRoutine is a cancel routine [ddi IoSetCancelRoutine].
-    let routine: CancelRoutine = unsafe { core::mem::transmute(routine) };
-    // SAFETY: its owner set it for this IRP; the cancel lock is held, which the routine releases.
-    unsafe { routine(device, irp) };
-    check_unchanged(&me, old, "a cancel routine");
-    1
-}
-
-type CancelRoutine = unsafe extern "C" fn(*mut wdk_sys::DEVICE_OBJECT, PIRP);
-
-fn acquire_cancel_lock(me: &Arc<Thread>) -> KIRQL {
-    let old = me.set_irql(DISPATCH);
-    spin_lock::acquire(me, &me.sim.kernel.cancel_lock, Some(old));
-    old
-}
-
-/// Releases the cancel lock, as a cancel routine must.
-pub(crate) fn release_cancel_lock(me: &Arc<Thread>, irql: KIRQL) {
-    spin_lock::release_and_lower(me, &me.sim.kernel.cancel_lock, irql);
-}
-
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn IoAcquireCancelSpinLock(irql: PKIRQL) {
-    let old = acquire_cancel_lock(&current());
-    // SAFETY: the driver passes a place for the IRQL.
-    unsafe { irql.write(old) };
-}
-
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn IoReleaseCancelSpinLock(irql: KIRQL) {
-    release_cancel_lock(&current(), irql);
+    if location <= 1 {
+        let describe = lock(&me.sim.kernel.irps).describe(irp.addr());
+        offence(
+            Rule::IrpStackLocation,
+            &format!("IoSetCompletionRoutineEx with {describe}"),
+        );
+    }
+    if me.sim.faults.strikes(Fault::Allocation) {
+        return STATUS_INSUFFICIENT_RESOURCES;
+    }
+    let flags = [
+        (on_success, SL_INVOKE_ON_SUCCESS),
+        (on_error, SL_INVOKE_ON_ERROR),
+        (on_cancel, SL_INVOKE_ON_CANCEL),
+    ];
+    let wanted = flags.into_iter().filter(|(wanted, _)| *wanted != 0);
+    let next = packet.stack(location - 1);
+    next.routine.set(routine);
+    next.context.set(context);
+    next.control
+        .set(wanted.fold(0, |all, (_, flag)| all | flag));
+    STATUS_SUCCESS
 }

@@ -5,29 +5,42 @@
 //! enforces the rules.
 //!
 //! - `layout`, `object`: views of what driver and kernel share in memory
-//! - `pool`, `mdl`: memory
-//! - `irql`, `spin_lock`, `wait`, `event`, `timer`, `dpc`, `thread`, `work_item`, `rundown`:
-//!   execution
-//! - `irp`, `device`, `driver`: the I/O manager
+//! - `pool`, `lookaside`, `mdl`, `pages`: memory
+//! - `irql`, `region`, `wait`, `timer`, `dpc`, `thread`, `work_item`: execution
+//! - `event`, `queue`, `spin_lock`, `fast_mutex`, `resource`, `rundown`: synchronisation
+//! - `list`, `slist`, `interlocked`: lists
+//! - `irp`, `dispatch`, `cancel`, `csq`, `device`, `driver`: the I/O manager
 //! - `handle`, `registry`, `rtl`, `time`, `debug`: the rest
 //! - `exports`: the list, for `MmGetSystemRoutineAddress` and for the linker
 
+mod cancel;
+mod csq;
 pub(crate) mod debug;
 pub(crate) mod device;
+mod dispatch;
 pub(crate) mod dpc;
 pub(crate) mod driver;
 mod event;
 pub(crate) mod exports;
+mod fast_mutex;
 pub(crate) mod handle;
+mod interlocked;
 pub(crate) mod irp;
 pub(crate) mod irql;
 pub(crate) mod layout;
+mod list;
+mod lookaside;
 pub(crate) mod mdl;
 pub(crate) mod object;
+mod pages;
 pub(crate) mod pool;
+mod queue;
+pub(crate) mod region;
 pub(crate) mod registry;
+mod resource;
 pub(crate) mod rtl;
 pub(crate) mod rundown;
+mod slist;
 mod spin_lock;
 pub(crate) mod thread;
 mod time;
@@ -44,6 +57,7 @@ use crate::sim::lock;
 pub(crate) struct Kernel {
     pub(crate) pool: Mutex<pool::Pool>,
     pub(crate) irps: Mutex<irp::Irps>,
+    pub(crate) calls: Mutex<dispatch::Calls>,
     pub(crate) mdls: Mutex<mdl::Mdls>,
     pub(crate) handles: Mutex<handle::Handles>,
     pub(crate) registry: Mutex<registry::Registry>,
@@ -51,6 +65,9 @@ pub(crate) struct Kernel {
     pub(crate) work_items: Mutex<work_item::WorkItems>,
     pub(crate) devices: Mutex<device::Devices>,
     pub(crate) dpcs: dpc::Dpcs,
+    pub(crate) lookasides: Mutex<lookaside::Lookasides>,
+    pub(crate) resources: Mutex<resource::Resources>,
+    pub(crate) process: thread::Process,
     pub(crate) debug: Mutex<Vec<String>>,
     /// The lock which `IoCancelIrp` holds while it calls a cancel routine.
     pub(crate) cancel_lock: std::sync::atomic::AtomicUsize,
@@ -64,6 +81,8 @@ impl Kernel {
         left.extend(lock(&self.handles).leaks());
         left.extend(lock(&self.work_items).leaks());
         left.extend(lock(&self.devices).leaks());
+        left.extend(lock(&self.lookasides).leaks());
+        left.extend(lock(&self.resources).leaks());
         left.extend(lock(&self.pool).leaks());
         left
     }

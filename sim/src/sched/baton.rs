@@ -11,7 +11,7 @@ use std::sync::{Arc, MutexGuard};
 use super::state::{Choice, Job, Sched, Slot, State, Status, Work};
 use super::thread::{Role, Thread};
 use crate::current::set_current;
-use crate::kernel::{dpc, irql, thread as exports};
+use crate::kernel::{dpc, irql, region, thread as exports};
 use crate::sim::Shared;
 use crate::verifier::{self, Rule, Site};
 
@@ -243,15 +243,20 @@ fn exit(me: &Arc<Thread>) {
     }
 }
 
+/// What reports call a delivery.
+const DELIVERY: &str = "a deferred routine, work item or completion";
+
 /// Runs a delivery at its IRQL on top of whatever `me` was doing.
 pub(crate) fn run_job(me: &Arc<Thread>, job: Job) {
     let before = me.set_irql(job.irql);
     let completions = me.completions.swap(0, SeqCst);
+    let regions = region::depth(me);
     match job.work {
         Work::Call(call) => call(),
         Work::Dpc(address) => dpc::run(address),
     }
-    irql::check_unchanged(me, job.irql, "a deferred routine or completion");
+    irql::check_unchanged(me, job.irql, DELIVERY);
+    region::check_unchanged(me, regions, DELIVERY);
     me.completions.store(completions, SeqCst);
     me.set_irql(before);
 }

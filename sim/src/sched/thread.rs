@@ -3,11 +3,12 @@
 //! Shared between the thread itself, the scheduler and the handle table. It decides nothing.
 
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::atomic::{AtomicU8, AtomicU32};
+use std::sync::atomic::{AtomicU8, AtomicU32, AtomicUsize};
 use std::sync::{Arc, Mutex, OnceLock};
 
 use crate::kernel::layout::Header;
 use crate::kernel::object::{Object, THREAD};
+use crate::kernel::region::Regions;
 use crate::sim::Shared;
 use crate::verifier::Site;
 
@@ -37,6 +38,9 @@ pub(crate) struct Thread {
     /// The spin locks it holds: address, and the IRQL before the lock was taken (none for the
     /// `AtDpcLevel` functions).
     pub(crate) locks: Mutex<Vec<(usize, Option<u8>)>>,
+    pub(crate) regions: Regions,
+    /// The list whose `SLIST_HEADER` it looked at last.
+    pub(crate) last_list: AtomicUsize,
     pub(super) host: OnceLock<std::thread::Thread>,
 }
 
@@ -52,6 +56,8 @@ impl Thread {
             irql: AtomicU8::new(0),
             completions: AtomicU32::new(0),
             locks: Mutex::new(Vec::new()),
+            regions: Regions::default(),
+            last_list: AtomicUsize::new(0),
             host: OnceLock::new(),
         }
     }
