@@ -14,6 +14,7 @@ use std::sync::Arc;
 
 use wdk_sys::{BOOLEAN, DEVICE_OBJECT, KIRQL, PIRP, PKIRQL};
 
+use super::driver;
 use super::irp::{self, expect_known};
 use super::irql::{DISPATCH, check_unchanged, require};
 use super::spin_lock;
@@ -63,8 +64,9 @@ pub unsafe extern "C" fn IoCancelIrp(irp: PIRP) -> BOOLEAN {
     let routine = core::ptr::with_exposed_provenance::<()>(routine);
     // SAFETY: the only thing stored in CancelRoutine is a cancel routine [ddi IoSetCancelRoutine].
     let routine: CancelRoutine = unsafe { core::mem::transmute(routine) };
+    let driver = driver::number_of(&me, device).unwrap_or(me.driver());
     // SAFETY: its owner set it for this IRP; the cancel lock is held, which the routine releases.
-    unsafe { routine(device, irp) };
+    me.as_driver(driver, || unsafe { routine(device, irp) });
     check_released(&me, irp);
     check_unchanged(&me, old, "a cancel routine");
     1

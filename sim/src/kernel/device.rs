@@ -16,6 +16,7 @@ use wdk_sys::{
 };
 
 use super::dispatch::IofCallDriver;
+use super::driver;
 use super::irp::{self, Origin, expect_known};
 use super::irql::{APC, PASSIVE, require};
 use super::layout::{Header, Irp};
@@ -26,7 +27,7 @@ use crate::current::current;
 use crate::faults::Fault;
 use crate::sched::Thread;
 use crate::sim::{Sim, lock, offence};
-use crate::verifier::{Rule, Site};
+use crate::verifier::{DriverNumber, Rule, Site};
 
 const TAG: u32 = u32::from_le_bytes(*b"Devi");
 const IO_TYPE_DEVICE: i16 = 3;
@@ -43,34 +44,40 @@ const IRP_MJ_CLEANUP: u8 = 18;
 #[derive(Default)]
 pub(crate) struct Devices {
     known: BTreeMap<usize, (String, Site)>,
-    links: BTreeMap<String, String>,
+    links: BTreeMap<String, (String, Site)>,
     requests: BTreeMap<usize, Arc<Request>>,
 }
 
 /// A request of a program, until its IRP is complete.
 struct Request {
+    major: u8,
+    /// The driver that it was sent to.
+    driver: DriverNumber,
     done: Header,
     result: std::sync::Mutex<(NTSTATUS, usize)>,
 }
 
 impl Devices {
-    pub(crate) fn leaks(&self) -> Vec<String> {
-        let devices = self
-            .known
-            .values()
-            .map(|(name, site)| format!("device {name} created{site}"));
-        devices
-            .chain(
-                self.links
-                    .keys()
-                    .map(|link| format!("symbolic link {link}")),
-            )
-            .collect()
+    pub(crate) fn leaks(&self, driver: Option<DriverNumber>) -> Vec<String> {
+        let known = self.known.values().filter(|(_, site)| site.is_of(driver));
+        let devices = known.map(|(name, site)| format!("device {name} created{site}"));
+        let links = self
+            .links
+            .iter()
+            .filter(|(_, (_, site))| site.is_of(driver));
+        let links = links.map(|(link, (_, site))| format!("symbolic link {link} created{site}"));
+        let sent = self.requests.iter();
+        let sent = sent.filter(|(_, request)| driver.is_none_or(|driver| driver == request.driver));
+        let requests = sent.map(|(irp, request)| {
+            let major = request.major;
+            format!("request IRP_MJ {major:#x} of a program, IRP {irp:#x}, not completed")
+        });
+        devices.chain(links).chain(requests).collect()
     }
 
     fn find(&self, name: &str) -> Option<usize> {
         let name = name.to_lowercase();
-        let target = self.links.get(&name).unwrap_or(&name);
+        let target = self.links.get(&name).map_or(&name, |(device, _)| device);
         self.known
             .iter()
             .find(|(_, (device, _))| device == target)
@@ -157,6 +164,8 @@ impl DeviceHandle {
         let stack_size = unsafe { (*device).StackSize };
         let irp = irp::allocate(&me, stack_size, Origin::IoManager);
         let request = Arc::new(Request {
+            major,
+            driver: driver::number_of(&me, device).unwrap_or(0),
             done: Header::new(NOTIFICATION_EVENT, size_of::<Header>(), 0),
             result: std::sync::Mutex::default(),
         });
@@ -301,7 +310,8 @@ pub unsafe extern "C" fn IoCreateSymbolicLink(
     if devices.links.contains_key(&link) {
         return STATUS_OBJECT_NAME_COLLISION;
     }
-    devices.links.insert(link, device);
+    let site = Site::here(&me.sim);
+    devices.links.insert(link, (device, site));
     STATUS_SUCCESS
 }
 

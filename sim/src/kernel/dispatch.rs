@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 
 use wdk_sys::{NTSTATUS, PDEVICE_OBJECT, PIRP, STATUS_PENDING};
 
+use super::driver;
 use super::irp::expect_known;
 use super::irql::{DISPATCH, check_unchanged, require};
 use super::layout::Irp;
@@ -151,8 +152,9 @@ pub unsafe extern "C" fn IofCallDriver(device: PDEVICE_OBJECT, irp: PIRP) -> NTS
     let routine = routine.unwrap_or_else(|| offence(Rule::Device, "a dispatch routine is null"));
     let number = give(&me, irp, location, major);
     let irql = me.irql();
+    let owner = driver::number_of(&me, device).unwrap_or(me.driver());
     // SAFETY: the driver registered this routine for its devices.
-    let status = unsafe { routine(device, irp) };
+    let status = me.as_driver(owner, || unsafe { routine(device, irp) });
     check_unchanged(&me, irql, "a dispatch routine");
     returned(&me, irp.addr(), number, status);
     status

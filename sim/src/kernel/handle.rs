@@ -24,7 +24,7 @@ use crate::current::current;
 use crate::faults::Fault;
 use crate::sched::Thread;
 use crate::sim::{Shared, lock, offence};
-use crate::verifier::{Rule, Site};
+use crate::verifier::{DriverNumber, Rule, Site};
 
 /// Where handles begin, as those of the system process do.
 const FIRST: usize = 0x8000_0000;
@@ -93,12 +93,17 @@ impl Handles {
         self.references.entry(address).or_insert_with(new).1 += 1;
     }
 
-    pub(crate) fn leaks(&self) -> Vec<String> {
+    pub(crate) fn leaks(&self, driver: Option<DriverNumber>) -> Vec<String> {
         let open = self
             .open
             .values()
+            .filter(|(_, site)| site.is_of(driver))
             .map(|(object, site)| format!("handle of {} opened{site}", object.describe()));
-        let references = self.references.values().map(|(object, count, site)| {
+        let taken = self
+            .references
+            .values()
+            .filter(|(.., site)| site.is_of(driver));
+        let references = taken.map(|(object, count, site)| {
             format!("{count} references to {} taken{site}", object.describe())
         });
         open.chain(references).collect()

@@ -27,7 +27,7 @@ use crate::current::current;
 use crate::faults::Fault;
 use crate::sched::Thread;
 use crate::sim::{Shared, lock, offence};
-use crate::verifier::{Rule, Site};
+use crate::verifier::{DriverNumber, Rule, Site};
 
 pub(crate) const SL_PENDING_RETURNED: u8 = 1;
 const SL_INVOKE_ON_CANCEL: u8 = 0x20;
@@ -64,13 +64,15 @@ impl Irps {
         )
     }
 
-    pub(crate) fn leaks(&self) -> Vec<String> {
-        let owned = self
-            .0
-            .iter()
-            .filter(|(_, (origin, _))| *origin != Origin::Initialised);
-        owned
-            .map(|(address, _)| format!("{} not freed", self.describe(*address)))
+    /// The driver that allocated or initialised an IRP.
+    fn maker(&self, address: usize) -> DriverNumber {
+        self.0.get(&address).map_or(0, |(_, site)| site.driver())
+    }
+
+    pub(crate) fn leaks(&self, driver: Option<DriverNumber>) -> Vec<String> {
+        let made = self.0.iter().filter(|(_, (_, site))| site.is_of(driver));
+        let left = made.filter(|(_, (origin, _))| *origin != Origin::Initialised);
+        left.map(|(address, _)| format!("{} not freed", self.describe(*address)))
             .collect()
     }
 
@@ -189,6 +191,7 @@ pub(crate) fn give_to_provider<'a>(me: &Thread, irp: PIRP, function: &str) -> &'
 /// it.
 pub(crate) fn complete(me: &Arc<Thread>, irp: PIRP) {
     let (packet, origin) = expect_known(me, irp, "IoCompleteRequest");
+    let maker = lock(&me.sim.kernel.irps).maker(irp.addr());
     let describe = || lock(&me.sim.kernel.irps).describe(irp.addr());
     if !packet.is_in_flight() {
         offence(Rule::IrpCompletedTwice, &describe());
@@ -202,9 +205,10 @@ pub(crate) fn complete(me: &Arc<Thread>, irp: PIRP) {
         };
         let irql = me.irql();
         me.completions.fetch_add(1, SeqCst);
+        let driver = super::driver::number_of(me, device).unwrap_or(maker);
         // SAFETY: the driver set this routine for this IRP; it is called once, at most at
         // DISPATCH_LEVEL.
-        let status = unsafe { routine(device, irp, context) };
+        let status = me.as_driver(driver, || unsafe { routine(device, irp, context) });
         me.completions.fetch_sub(1, SeqCst);
         check_unchanged(me, irql, "a completion routine");
         if status == STATUS_MORE_PROCESSING_REQUIRED {
@@ -302,7 +306,9 @@ pub unsafe extern "C" fn IoInitializeIrp(irp: PIRP, size: USHORT, stack_count: C
     let known = lock(&me.sim.kernel.irps).0.get(&irp.addr()).cloned();
     // SAFETY: the driver passes memory of `size` bytes; a known IRP is initialised.
     let packet: &Irp = unsafe { view(irp) };
-    if known.is_some() && packet.is_in_flight() {
+    // Memory outside of pool may have been something else since.
+    let looks_like_one = packet.kind.get() == IO_TYPE_IRP;
+    if known.is_some() && looks_like_one && packet.is_in_flight() {
         offence(
             Rule::IrpReusedInFlight,
             &lock(&me.sim.kernel.irps).describe(irp.addr()),

@@ -34,7 +34,7 @@ use super::pool::{self, is_paged_type};
 use crate::current::current;
 use crate::sched::Thread;
 use crate::sim::{lock, offence};
-use crate::verifier::{Rule, Site};
+use crate::verifier::{DriverNumber, Rule, Site};
 
 /// Lists lie at multiples of this, and entries are at least this long.
 const ALIGNMENT: usize = 16;
@@ -76,10 +76,9 @@ impl List {
 }
 
 impl Lookasides {
-    pub(crate) fn leaks(&self) -> Vec<String> {
-        self.0
-            .iter()
-            .map(|(address, list)| list.describe(*address))
+    pub(crate) fn leaks(&self, driver: Option<DriverNumber>) -> Vec<String> {
+        let left = self.0.iter().filter(|(_, list)| list.site.is_of(driver));
+        left.map(|(address, list)| list.describe(*address))
             .collect()
     }
 

@@ -21,7 +21,7 @@ use crate::current::current;
 use crate::faults::Fault;
 use crate::sched::Thread;
 use crate::sim::{lock, offence};
-use crate::verifier::{Rule, Site};
+use crate::verifier::{DriverNumber, Rule, Site};
 
 const PAGE: usize = 4096;
 const MAPPED_TO_SYSTEM_VA: i16 = 1;
@@ -37,10 +37,9 @@ const TAG: u32 = u32::from_le_bytes(*b"Mdl ");
 pub(crate) struct Mdls(BTreeMap<usize, Site>);
 
 impl Mdls {
-    pub(crate) fn leaks(&self) -> Vec<String> {
-        self.0
-            .iter()
-            .map(|(address, site)| format!("MDL {address:#x} allocated{site}"))
+    pub(crate) fn leaks(&self, driver: Option<DriverNumber>) -> Vec<String> {
+        let left = self.0.iter().filter(|(_, site)| site.is_of(driver));
+        left.map(|(address, site)| format!("MDL {address:#x} allocated{site}"))
             .collect()
     }
 }

@@ -51,6 +51,7 @@ pub(crate) mod work_item;
 use std::sync::Mutex;
 
 use crate::sim::lock;
+use crate::verifier::DriverNumber;
 
 /// The kernel's books of one simulation.
 #[derive(Default)]
@@ -68,22 +69,23 @@ pub(crate) struct Kernel {
     pub(crate) lookasides: Mutex<lookaside::Lookasides>,
     pub(crate) resources: Mutex<resource::Resources>,
     pub(crate) process: thread::Process,
+    pub(crate) drivers: Mutex<driver::Drivers>,
     pub(crate) debug: Mutex<Vec<String>>,
     /// The lock which `IoCancelIrp` holds while it calls a cancel routine.
     pub(crate) cancel_lock: std::sync::atomic::AtomicUsize,
 }
 
 impl Kernel {
-    /// What is still allocated, open or referenced.
-    pub(crate) fn leaks(&self) -> Vec<String> {
-        let mut left = lock(&self.irps).leaks();
-        left.extend(lock(&self.mdls).leaks());
-        left.extend(lock(&self.handles).leaks());
-        left.extend(lock(&self.work_items).leaks());
-        left.extend(lock(&self.devices).leaks());
-        left.extend(lock(&self.lookasides).leaks());
-        left.extend(lock(&self.resources).leaks());
-        left.extend(lock(&self.pool).leaks());
+    /// What is still allocated, open or referenced, of one driver or of all.
+    pub(crate) fn leaks(&self, driver: Option<DriverNumber>) -> Vec<String> {
+        let mut left = lock(&self.irps).leaks(driver);
+        left.extend(lock(&self.mdls).leaks(driver));
+        left.extend(lock(&self.handles).leaks(driver));
+        left.extend(lock(&self.work_items).leaks(driver));
+        left.extend(lock(&self.devices).leaks(driver));
+        left.extend(lock(&self.lookasides).leaks(driver));
+        left.extend(lock(&self.resources).leaks(driver));
+        left.extend(lock(&self.pool).leaks(driver));
         left
     }
 }

@@ -18,7 +18,7 @@ use crate::current::current;
 use crate::faults::Fault;
 use crate::sched::Thread;
 use crate::sim::{Shared, lock, offence};
-use crate::verifier::{Rule, Site};
+use crate::verifier::{DriverNumber, Rule, Site};
 
 const FLAG_UNINITIALIZED: POOL_FLAGS = 0x2;
 const FLAG_PAGED: POOL_FLAGS = 0x100;
@@ -171,23 +171,14 @@ impl Pool {
         Some(block.describe(*start))
     }
 
-    /// The number of the latest allocation.
-    pub(crate) fn latest(&self) -> u64 {
-        self.last
-    }
-
-    /// The driver's blocks that are left of those allocated after `serial`.
-    pub(crate) fn left_since(&self, serial: u64) -> Vec<String> {
+    /// The blocks that are left, of one driver or of all.
+    pub(crate) fn leaks(&self, driver: Option<DriverNumber>) -> Vec<String> {
         let left = self
             .live
             .iter()
-            .filter(|(_, block)| block.owner == Owner::Driver && block.serial > serial);
+            .filter(|(_, block)| block.owner == Owner::Driver && block.site.is_of(driver));
         left.map(|(address, block)| block.describe(*address))
             .collect()
-    }
-
-    pub(crate) fn leaks(&self) -> Vec<String> {
-        self.left_since(0)
     }
 
     /// Looks at every red zone and every freed block; the first that was written to is the error.

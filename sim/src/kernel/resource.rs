@@ -23,7 +23,7 @@ use super::region;
 use crate::current::current;
 use crate::sched::Thread;
 use crate::sim::{lock, offence};
-use crate::verifier::{Rule, Site};
+use crate::verifier::{DriverNumber, Rule, Site};
 
 /// How a thread wants a resource.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -96,10 +96,12 @@ impl Resource {
 }
 
 impl Resources {
-    pub(crate) fn leaks(&self) -> Vec<String> {
-        self.0
+    pub(crate) fn leaks(&self, driver: Option<DriverNumber>) -> Vec<String> {
+        let left = self
+            .0
             .iter()
-            .map(|(address, resource)| resource.describe(*address))
+            .filter(|(_, resource)| resource.site.is_of(driver));
+        left.map(|(address, resource)| resource.describe(*address))
             .collect()
     }
 

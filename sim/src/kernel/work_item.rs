@@ -26,7 +26,7 @@ use crate::current::current;
 use crate::faults::Fault;
 use crate::sched::{Job, Thread, Work};
 use crate::sim::{lock, offence};
-use crate::verifier::{Rule, Site};
+use crate::verifier::{DriverNumber, Rule, Site};
 
 /// The bytes of a work item of the I/O manager, as `IoSizeofWorkItem` says.
 const SIZE: ULONG = 0x58;
@@ -71,8 +71,9 @@ impl Item {
 }
 
 impl WorkItems {
-    pub(crate) fn leaks(&self) -> Vec<String> {
-        self.items.values().map(Item::describe).collect()
+    pub(crate) fn leaks(&self, driver: Option<DriverNumber>) -> Vec<String> {
+        let left = self.items.values().filter(|item| item.site.is_of(driver));
+        left.map(Item::describe).collect()
     }
 
     /// The work item in this range of memory, in words.

@@ -8,6 +8,7 @@ use core::mem::offset_of;
 use core::ptr;
 use core::sync::atomic::Ordering::SeqCst;
 use core::sync::atomic::{AtomicPtr, AtomicU32};
+use core::time::Duration;
 
 use wdk_sys::ntddk::{
     IoAllocateIrp, IoCancelIrp, IoCreateDevice, IoDeleteDevice, IoFreeIrp, IoReuseIrp,
@@ -110,6 +111,8 @@ fn read_once<R: Reads>(sim: &Sim) -> Result<usize, NTSTATUS> {
     let device = sim.open_device("\\Device\\Read").unwrap();
     let result = device.read(&mut [0; 4]);
     device.close().unwrap();
+    // The thread that has completed the request ends meanwhile.
+    sim.sleep(Duration::from_millis(1));
     driver.unload(sim);
     result
 }

@@ -16,4 +16,5 @@ mod offences;
 mod queues;
 mod resources;
 mod tcp;
+mod unload;
 mod wsk_offences;
