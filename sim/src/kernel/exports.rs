@@ -10,9 +10,9 @@ use wdk_sys::{PUNICODE_STRING, PVOID};
 
 use super::rtl::read_unicode;
 use super::{
-    cancel, csq, debug, device, dispatch, dpc, event, fast_mutex, handle, interlocked, irp, irql,
-    lookaside, mdl, pages, pool, queue, region, registry, resource, rtl, rundown, slist, spin_lock,
-    thread, time, timer, wait, work_item,
+    cancel, completion, csq, debug, device, dispatch, dpc, event, fast_mutex, handle, interlocked,
+    irp, irql, lookaside, mdl, pages, pool, queue, region, registry, resource, rtl, rundown, slist,
+    spin_lock, thread, time, timer, wait, work_item,
 };
 
 unsafe extern "C" {
@@ -47,6 +47,7 @@ macro_rules! exports {
 exports! {
     declared:
     cancel { IoAcquireCancelSpinLock, IoCancelIrp, IoReleaseCancelSpinLock }
+    completion { IoSetCompletionRoutineEx, IofCompleteRequest }
     csq {
         IoCsqInitialize, IoCsqInitializeEx, IoCsqInsertIrp, IoCsqInsertIrpEx, IoCsqRemoveIrp,
         IoCsqRemoveNextIrp,
@@ -76,10 +77,7 @@ exports! {
         ExInterlockedInsertTailList, ExInterlockedPopEntryList, ExInterlockedPushEntryList,
         ExInterlockedRemoveHeadList,
     }
-    irp {
-        IoAllocateIrp, IoFreeIrp, IoInitializeIrp, IoReuseIrp, IoSetCompletionRoutineEx,
-        IofCompleteRequest,
-    }
+    irp { IoAllocateIrp, IoFreeIrp, IoInitializeIrp, IoReuseIrp }
     irql { KeGetCurrentIrql, KeLowerIrql, KeRaiseIrqlToDpcLevel, KfRaiseIrql }
     lookaside {
         ExDeleteLookasideListEx, ExDeleteNPagedLookasideList, ExDeletePagedLookasideList,

@@ -1,27 +1,21 @@
-//! I/O request packets: their life and completion.
+//! I/O request packets: where they come from, and that they are not lost or used wrongly.
 //!
 //! An IRP is in flight while its current location lies within its stack: passing it down
-//! decrements, completion increments. The books know where an IRP came from, and which dispatch
-//! routines were given it (`dispatch`); everything else is read from the packet itself, as Windows
-//! does.
+//! (`dispatch`) decrements, completion increments. The books know where an IRP came from;
+//! everything else is read from the packet itself, as Windows does.
 
 // UNSAFETY: an IRP is a structure that kernel and drivers share, with routines of theirs in it.
 #![expect(unsafe_code, reason = "exports of the kernel over IRPs")]
 
 use core::sync::atomic::Ordering::SeqCst;
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
-use wdk_sys::{
-    BOOLEAN, CCHAR, IO_STACK_LOCATION, IRP, NTSTATUS, PDEVICE_OBJECT, PIO_COMPLETION_ROUTINE, PIRP,
-    PVOID, STATUS_INSUFFICIENT_RESOURCES, STATUS_MORE_PROCESSING_REQUIRED, STATUS_PENDING,
-    STATUS_SUCCESS, USHORT,
-};
+use wdk_sys::{BOOLEAN, CCHAR, IO_STACK_LOCATION, IRP, NTSTATUS, PDEVICE_OBJECT, PIRP, USHORT};
 
 pub(crate) use super::cancel::release_cancel_lock;
-use super::dispatch;
-use super::irql::{DISPATCH, check_unchanged, require};
-use super::layout::{Irp, Stack, view};
+pub(crate) use super::completion::complete;
+use super::irql::{DISPATCH, require};
+use super::layout::{Irp, view};
 use super::pool::Owner;
 use crate::current::current;
 use crate::faults::Fault;
@@ -30,9 +24,9 @@ use crate::sim::{Shared, lock, offence};
 use crate::verifier::{DriverNumber, Rule, Site};
 
 pub(crate) const SL_PENDING_RETURNED: u8 = 1;
-const SL_INVOKE_ON_CANCEL: u8 = 0x20;
-const SL_INVOKE_ON_SUCCESS: u8 = 0x40;
-const SL_INVOKE_ON_ERROR: u8 = 0x80;
+pub(super) const SL_INVOKE_ON_CANCEL: u8 = 0x20;
+pub(super) const SL_INVOKE_ON_SUCCESS: u8 = 0x40;
+pub(super) const SL_INVOKE_ON_ERROR: u8 = 0x80;
 const SL_INVOKE_ALWAYS: u8 = SL_INVOKE_ON_CANCEL | SL_INVOKE_ON_SUCCESS | SL_INVOKE_ON_ERROR;
 const IO_TYPE_IRP: i16 = 6;
 const TAG: u32 = u32::from_le_bytes(*b"Irp ");
@@ -65,7 +59,7 @@ impl Irps {
     }
 
     /// The driver that allocated or initialised an IRP.
-    fn maker(&self, address: usize) -> DriverNumber {
+    pub(super) fn maker(&self, address: usize) -> DriverNumber {
         self.0.get(&address).map_or(0, |(_, site)| site.driver())
     }
 
@@ -187,96 +181,6 @@ pub(crate) fn give_to_provider<'a>(me: &Thread, irp: PIRP, function: &str) -> &'
     packet
 }
 
-/// Completes an IRP for whoever has it: calls the completion routines from here up until one keeps
-/// it.
-pub(crate) fn complete(me: &Arc<Thread>, irp: PIRP) {
-    let (packet, origin) = expect_known(me, irp, "IoCompleteRequest");
-    let maker = lock(&me.sim.kernel.irps).maker(irp.addr());
-    let describe = || lock(&me.sim.kernel.irps).describe(irp.addr());
-    if !packet.is_in_flight() {
-        offence(Rule::IrpCompletedTwice, &describe());
-    }
-    check_final(packet, describe);
-    let size = usize::from(packet.size.get());
-    while packet.is_in_flight() {
-        let (routine, device) = leave_location(me, packet);
-        let Some((routine, context)) = routine else {
-            continue;
-        };
-        let irql = me.irql();
-        me.completions.fetch_add(1, SeqCst);
-        let driver = super::driver::number_of(me, device).unwrap_or(maker);
-        // SAFETY: the driver set this routine for this IRP; it is called once, at most at
-        // DISPATCH_LEVEL.
-        let status = me.as_driver(driver, || unsafe { routine(device, irp, context) });
-        me.completions.fetch_sub(1, SeqCst);
-        check_unchanged(me, irql, "a completion routine");
-        if status == STATUS_MORE_PROCESSING_REQUIRED {
-            return;
-        }
-        if lock(&me.sim.kernel.pool)
-            .find_freed(irp.addr() + size - 1)
-            .is_some()
-        {
-            let details = format!("the routine freed IRP {irp:p} and returned {status:#x}");
-            offence(Rule::CompletionStatus, &details);
-        }
-    }
-    match origin {
-        Origin::IoManager => super::device::finish(me, irp, packet),
-        Origin::Allocated | Origin::Initialised => offence(Rule::CompletionStatus, &describe()),
-    }
-}
-
-/// Reports a completion that is none.
-fn check_final(packet: &Irp, describe: impl Fn() -> String) {
-    let what = if packet.status.get() == STATUS_PENDING {
-        "with STATUS_PENDING"
-    } else if packet.cancel_routine.load(SeqCst) != 0 {
-        "with a cancel routine set"
-    } else {
-        return;
-    };
-    let details = format!("completed {what}: {}", describe());
-    offence(Rule::IrpCompletion, &details);
-}
-
-type Routine = (
-    unsafe extern "C" fn(PDEVICE_OBJECT, PIRP, PVOID) -> NTSTATUS,
-    PVOID,
-);
-
-/// Moves up one location; returns the routine to call, if it asked for this outcome, and the device
-/// it belongs to.
-fn leave_location(me: &Thread, packet: &Irp) -> (Option<Routine>, PDEVICE_OBJECT) {
-    let location = packet.current_location.get();
-    let stack = packet.stack(location);
-    let control = stack.control.replace(0);
-    let pending = control & SL_PENDING_RETURNED;
-    dispatch::left(me, packet, pending != 0);
-    packet.pending_returned.set(pending);
-    packet.set_location(location + 1);
-    let above: Option<&Stack> = packet.is_in_flight().then(|| packet.stack(location + 1));
-    let wanted = if packet.status.get() >= 0 {
-        SL_INVOKE_ON_SUCCESS
-    } else {
-        SL_INVOKE_ON_ERROR
-    };
-    let cancelled = packet.cancel.load(SeqCst) != 0 && control & SL_INVOKE_ON_CANCEL != 0;
-    let routine = stack
-        .routine
-        .take()
-        .filter(|_| control & wanted != 0 || cancelled);
-    if let (None, Some(above), 1) = (routine, above, pending) {
-        above.control.set(above.control.get() | SL_PENDING_RETURNED);
-    }
-    let device = above.map_or(core::ptr::null_mut(), |above| above.device.get());
-    (
-        routine.map(|routine| (routine, stack.context.get())),
-        device,
-    )
-}
-
 /// The device whose driver has the IRP; null if it is the one who made it.
 pub(super) fn current_device(packet: &Irp) -> PDEVICE_OBJECT {
     if !packet.is_in_flight() {
@@ -354,50 +258,4 @@ pub unsafe extern "C" fn IoFreeIrp(irp: PIRP) {
         offence(Rule::IrpUnknown, &format!("IoFreeIrp of {describe}"));
     }
     free(&me, irp);
-}
-
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn IofCompleteRequest(irp: PIRP, _boost: CCHAR) {
-    let me = current();
-    require(&me, DISPATCH, "IoCompleteRequest");
-    complete(&me, irp);
-    me.sim.sched.point(&me);
-}
-
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn IoSetCompletionRoutineEx(
-    _device: PDEVICE_OBJECT,
-    irp: PIRP,
-    routine: PIO_COMPLETION_ROUTINE,
-    context: PVOID,
-    on_success: BOOLEAN,
-    on_error: BOOLEAN,
-    on_cancel: BOOLEAN,
-) -> NTSTATUS {
-    let me = current();
-    require(&me, DISPATCH, "IoSetCompletionRoutineEx");
-    let (packet, _) = expect_known(&me, irp, "IoSetCompletionRoutineEx");
-    let location = packet.current_location.get();
-    if location <= 1 {
-        let describe = lock(&me.sim.kernel.irps).describe(irp.addr());
-        offence(
-            Rule::IrpStackLocation,
-            &format!("IoSetCompletionRoutineEx with {describe}"),
-        );
-    }
-    if me.sim.faults.strikes(Fault::Allocation) {
-        return STATUS_INSUFFICIENT_RESOURCES;
-    }
-    let flags = [
-        (on_success, SL_INVOKE_ON_SUCCESS),
-        (on_error, SL_INVOKE_ON_ERROR),
-        (on_cancel, SL_INVOKE_ON_CANCEL),
-    ];
-    let wanted = flags.into_iter().filter(|(wanted, _)| *wanted != 0);
-    let next = packet.stack(location - 1);
-    next.routine.set(routine);
-    next.context.set(context);
-    next.control
-        .set(wanted.fold(0, |all, (_, flag)| all | flag));
-    STATUS_SUCCESS
 }

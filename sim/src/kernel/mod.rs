@@ -9,11 +9,12 @@
 //! - `irql`, `region`, `wait`, `timer`, `dpc`, `thread`, `work_item`: execution
 //! - `event`, `queue`, `spin_lock`, `fast_mutex`, `resource`, `rundown`: synchronisation
 //! - `list`, `slist`, `interlocked`: lists
-//! - `irp`, `dispatch`, `cancel`, `csq`, `device`, `driver`: the I/O manager
+//! - `irp`, `dispatch`, `completion`, `cancel`, `csq`, `device`, `driver`: the I/O manager
 //! - `handle`, `registry`, `rtl`, `time`, `debug`: the rest
 //! - `exports`: the list, for `MmGetSystemRoutineAddress` and for the linker
 
 mod cancel;
+mod completion;
 mod csq;
 pub(crate) mod debug;
 pub(crate) mod device;

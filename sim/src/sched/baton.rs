@@ -19,6 +19,9 @@ impl Sched {
     /// A scheduling point: someone else may run, or a delivery arrive, before this returns.
     pub(crate) fn point(&self, me: &Arc<Thread>) {
         let mut state = self.state();
+        if state.step() {
+            stuck(me, state, &Choice::Livelock);
+        }
         let alone = state.ready.len() == 1 && state.dispatch.is_empty() && state.passive.is_empty();
         let one_in = state.preempt_one_in;
         if alone || !state.rng.one_in(one_in) {

@@ -12,11 +12,8 @@ use super::wait::Wait;
 use crate::current;
 use crate::kernel::object::Object;
 use crate::rng::Rng;
-use crate::sim::{Shared, lock};
+use crate::sim::{Config, Shared, lock};
 use crate::verifier::DriverNumber;
-
-/// After so many choices without an end a simulation is taken to be in a live lock.
-const STEP_LIMIT: u64 = 100_000_000;
 
 /// The scheduler of one simulation.
 pub(crate) struct Sched {
@@ -101,16 +98,18 @@ pub(crate) struct State {
     /// The body's thread once the body has returned: it goes on when nothing else can.
     pub(super) draining: Option<usize>,
     pub(super) steps: u64,
+    /// After so many steps without an end a simulation is taken to be in a live lock.
+    pub(super) step_limit: u64,
     pub(super) preempt_one_in: usize,
 }
 
 impl Sched {
-    pub(crate) fn new(seed: u64, preempt_one_in: usize) -> Self {
+    pub(crate) fn new(config: &Config) -> Self {
         Self {
             current: AtomicUsize::new(0),
             stopped: AtomicBool::new(false),
             state: Mutex::new(State {
-                rng: Rng::new(seed),
+                rng: Rng::new(config.seed),
                 now: 0,
                 slots: Vec::new(),
                 ready: Vec::new(),
@@ -123,7 +122,8 @@ impl Sched {
                 idle_helpers: Vec::new(),
                 draining: None,
                 steps: 0,
-                preempt_one_in,
+                step_limit: config.step_limit,
+                preempt_one_in: config.preempt_one_in,
             }),
         }
     }
@@ -192,7 +192,7 @@ impl Sched {
             .collect()
     }
 
-    /// How many choices were made.
+    /// How many scheduling points and choices there were.
     pub(crate) fn steps(&self) -> u64 {
         self.state().steps
     }
@@ -275,11 +275,16 @@ impl State {
         self.ready.retain(|other| *other != id);
     }
 
+    /// Counts a step; true if there were too many.
+    pub(super) fn step(&mut self) -> bool {
+        self.steps += 1;
+        self.steps > self.step_limit
+    }
+
     /// Chooses what happens next. `host`: may the choosing thread carry a delivery itself?
     pub(super) fn choose(&mut self, sim: &Arc<Shared>, host: bool) -> Choice {
         loop {
-            self.steps += 1;
-            if self.steps > STEP_LIMIT {
+            if self.step() {
                 return Choice::Livelock;
             }
             let (ready, dispatch) = (self.ready.len(), self.dispatch.len());

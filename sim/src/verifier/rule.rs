@@ -117,6 +117,8 @@ rules! {
         "everything that a driver created must be gone when it is unloaded and when the test ends",
     BugCheck: "the driver stopped the system",
     Hang: "no thread can ever run again: each waits for what only another could do",
-    Livelock: "the simulation goes on without getting anywhere",
-    Unresponsive: "a thread runs for a minute of real time without calling the kernel",
+    Livelock: "the simulation goes on and on (for more scheduling points than the test allows)",
+    Unresponsive:
+        "a thread must not run for long (a minute of real time, unless the test says otherwise) \
+         without calling the kernel",
 }

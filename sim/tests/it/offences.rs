@@ -4,6 +4,9 @@
 #![expect(unsafe_code, reason = "breaks the rules of the kernel")]
 
 use core::ptr;
+use core::sync::atomic::AtomicBool;
+use core::sync::atomic::Ordering::SeqCst;
+use core::time::Duration;
 
 use crate::common::{Io, Memory};
 use crate::driver::{NON_PAGED, PAGED, allocate, event, expect, start_thread, wait, zeroed};
@@ -12,7 +15,7 @@ use wdk_sys::ntddk::{
     IoAllocateIrp, IoAllocateWorkItem, IoDeleteDevice, IoFreeIrp, IoFreeMdl, IoQueueWorkItem,
     IoReuseIrp, IofCallDriver, IofCompleteRequest, KeAcquireSpinLockRaiseToDpc, KeBugCheckEx,
     KeInitializeMutex, KeInitializeTimer, KeReleaseMutex, KeReleaseSpinLock, KeSetEvent,
-    KeSetTimer, KfRaiseIrql, ObfDereferenceObject, ZwClose,
+    KeSetTimer, KeSetTimerEx, KfRaiseIrql, ObfDereferenceObject, ZwClose,
 };
 use wdk_sys::{
     EX_RUNDOWN_REF, KEVENT, KMUTANT, KSPIN_LOCK, KTIMER, LARGE_INTEGER, NTSTATUS, PDEVICE_OBJECT,
@@ -373,4 +376,43 @@ fn irp_without_stack_location_is_reported() {
         // SAFETY: breaks the rule: the one stack location is in use.
         let _ = unsafe { IofCallDriver(ptr::null_mut(), irp) };
     });
+}
+
+#[test]
+fn thread_that_never_calls_the_kernel_is_reported() {
+    static REPORTED: AtomicBool = AtomicBool::new(false);
+    let limit = Duration::from_millis(50);
+    let report = builder().unresponsive_after(limit).offence(|_| {
+        while !REPORTED.load(SeqCst) {
+            core::hint::spin_loop();
+        }
+    });
+    REPORTED.store(true, SeqCst);
+    assert_eq!(report.rule, Rule::Unresponsive, "{report}");
+    assert!(report.details.contains("\"test body\""), "{report}");
+}
+
+#[test]
+fn thread_that_calls_the_kernel_forever_is_reported() {
+    let report = builder().step_limit(10_000).offence(|_| {
+        loop {
+            crate::driver::point();
+        }
+    });
+    assert_eq!(report.rule, Rule::Livelock, "{report}");
+}
+
+#[test]
+fn time_that_passes_for_nothing_forever_is_reported() {
+    let report = builder().step_limit(10_000).offence(|_| {
+        let mut timer: Box<KTIMER> = zeroed();
+        // SAFETY: the timer has its place.
+        unsafe { KeInitializeTimer(&raw mut *timer) };
+        let due = LARGE_INTEGER { QuadPart: -10_000 };
+        // SAFETY: initialised above; every millisecond, for nobody.
+        unsafe { KeSetTimerEx(&raw mut *timer, due, 1, ptr::null_mut()) };
+        wait(&raw mut *event(), None);
+    });
+    assert_eq!(report.rule, Rule::Livelock, "{report}");
+    assert!(report.details.contains("KeWaitForSingleObject"), "{report}");
 }
