@@ -8,6 +8,7 @@ use std::cell::RefCell;
 use std::sync::Arc;
 
 use crate::sched::Thread;
+use crate::verifier::DriverNumber;
 
 thread_local! {
     static CURRENT: RefCell<Option<Arc<Thread>>> = const { RefCell::new(None) };
@@ -31,6 +32,14 @@ pub(crate) fn try_current() -> Option<Arc<Thread>> {
         .try_with(|current| current.borrow().clone())
         .ok()
         .flatten()
+}
+
+/// The driver whose code runs here; 0 if it is the test's own, or nobody's.
+pub(crate) fn driver() -> DriverNumber {
+    CURRENT.with(|current| {
+        let current = current.borrow();
+        current.as_ref().map_or(0, |thread| thread.driver())
+    })
 }
 
 /// Makes this operating system thread the given simulated one, or none.

@@ -5,6 +5,7 @@
 
 use std::panic::resume_unwind;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::faults::{Fault, KINDS};
 use crate::sim::{Config, Failure, Sim, execute};
@@ -25,6 +26,8 @@ pub fn builder() -> Builder {
         backtraces: true,
         fault: None,
         inline_only: false,
+        unresponsive_after: Duration::from_mins(1),
+        step_limit: 100_000_000,
     };
     Builder { config }
 }
@@ -79,6 +82,22 @@ impl Builder {
     #[must_use]
     pub fn inline_only(mut self) -> Self {
         self.config.inline_only = true;
+        self
+    }
+
+    /// Gives a thread up that runs for so long, in real time, without calling the kernel. The
+    /// default is a minute.
+    #[must_use]
+    pub fn unresponsive_after(mut self, limit: Duration) -> Self {
+        self.config.unresponsive_after = limit;
+        self
+    }
+
+    /// Takes a simulation of more than `limit` scheduling points to be in a live lock. The default
+    /// is 100 million.
+    #[must_use]
+    pub fn step_limit(mut self, limit: u64) -> Self {
+        self.config.step_limit = limit;
         self
     }
 

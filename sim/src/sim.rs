@@ -20,9 +20,6 @@ use crate::sched::{Role, Sched};
 use crate::verifier::{self, Report, Rule};
 use crate::wsk::Wsk;
 
-/// Real time without a kernel call after which a simulation is given up.
-const UNRESPONSIVE: Duration = Duration::from_mins(1);
-
 /// How one simulation is set up.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Config {
@@ -31,6 +28,9 @@ pub(crate) struct Config {
     pub(crate) backtraces: bool,
     pub(crate) fault: Option<(Fault, u64)>,
     pub(crate) inline_only: bool,
+    /// Real time without a kernel call after which a simulation is given up.
+    pub(crate) unresponsive_after: Duration,
+    pub(crate) step_limit: u64,
 }
 
 /// Why a simulation ended badly.
@@ -62,7 +62,7 @@ impl Shared {
         Self {
             seed: config.seed,
             backtraces: config.backtraces,
-            sched: Sched::new(config.seed, config.preempt_one_in),
+            sched: Sched::new(&config),
             faults: Faults::new(config.fault),
             kernel: Kernel::default(),
             net: VirtualNet::default(),
@@ -189,7 +189,7 @@ pub(crate) fn execute<T: Send + 'static>(
     shared
         .sched
         .spawn(&shared, Role::Test, "test body", Box::new(job));
-    let outcome = wait_for(&shared, &receiver);
+    let outcome = wait_for(&shared, &receiver, config.unresponsive_after);
     let result = outcome.map(|value| match value.downcast::<T>() {
         Ok(value) => *value,
         Err(value) => resume_unwind(value),
@@ -198,10 +198,10 @@ pub(crate) fn execute<T: Send + 'static>(
 }
 
 /// Receives the outcome, and gives up a simulation in which nothing happens any more.
-fn wait_for(shared: &Arc<Shared>, receiver: &Receiver<Outcome>) -> Outcome {
+fn wait_for(shared: &Arc<Shared>, receiver: &Receiver<Outcome>, limit: Duration) -> Outcome {
     let mut steps = 0;
     loop {
-        match receiver.recv_timeout(UNRESPONSIVE) {
+        match receiver.recv_timeout(limit) {
             Ok(outcome) => return outcome,
             Err(RecvTimeoutError::Disconnected) => unreachable!("the sender lives in `shared`"),
             Err(RecvTimeoutError::Timeout) => {

@@ -15,8 +15,10 @@ use wdk_sys::{
     STATUS_OBJECT_NAME_NOT_FOUND, STATUS_SUCCESS, ULONG,
 };
 
+use super::dispatch::IofCallDriver;
+use super::driver;
 use super::irp::{self, Origin, expect_known};
-use super::irql::{APC, DISPATCH, PASSIVE, require};
+use super::irql::{APC, PASSIVE, require};
 use super::layout::{Header, Irp};
 use super::object::{NOTIFICATION_EVENT, Object};
 use super::pool::Owner;
@@ -25,7 +27,7 @@ use crate::current::current;
 use crate::faults::Fault;
 use crate::sched::Thread;
 use crate::sim::{Sim, lock, offence};
-use crate::verifier::{Rule, Site};
+use crate::verifier::{DriverNumber, Rule, Site};
 
 const TAG: u32 = u32::from_le_bytes(*b"Devi");
 const IO_TYPE_DEVICE: i16 = 3;
@@ -42,34 +44,40 @@ const IRP_MJ_CLEANUP: u8 = 18;
 #[derive(Default)]
 pub(crate) struct Devices {
     known: BTreeMap<usize, (String, Site)>,
-    links: BTreeMap<String, String>,
+    links: BTreeMap<String, (String, Site)>,
     requests: BTreeMap<usize, Arc<Request>>,
 }
 
 /// A request of a program, until its IRP is complete.
 struct Request {
+    major: u8,
+    /// The driver that it was sent to.
+    driver: DriverNumber,
     done: Header,
     result: std::sync::Mutex<(NTSTATUS, usize)>,
 }
 
 impl Devices {
-    pub(crate) fn leaks(&self) -> Vec<String> {
-        let devices = self
-            .known
-            .values()
-            .map(|(name, site)| format!("device {name} created{site}"));
-        devices
-            .chain(
-                self.links
-                    .keys()
-                    .map(|link| format!("symbolic link {link}")),
-            )
-            .collect()
+    pub(crate) fn leaks(&self, driver: Option<DriverNumber>) -> Vec<String> {
+        let known = self.known.values().filter(|(_, site)| site.is_of(driver));
+        let devices = known.map(|(name, site)| format!("device {name} created{site}"));
+        let links = self
+            .links
+            .iter()
+            .filter(|(_, (_, site))| site.is_of(driver));
+        let links = links.map(|(link, (_, site))| format!("symbolic link {link} created{site}"));
+        let sent = self.requests.iter();
+        let sent = sent.filter(|(_, request)| driver.is_none_or(|driver| driver == request.driver));
+        let requests = sent.map(|(irp, request)| {
+            let major = request.major;
+            format!("request IRP_MJ {major:#x} of a program, IRP {irp:#x}, not completed")
+        });
+        devices.chain(links).chain(requests).collect()
     }
 
     fn find(&self, name: &str) -> Option<usize> {
         let name = name.to_lowercase();
-        let target = self.links.get(&name).unwrap_or(&name);
+        let target = self.links.get(&name).map_or(&name, |(device, _)| device);
         self.known
             .iter()
             .find(|(_, (device, _))| device == target)
@@ -156,6 +164,8 @@ impl DeviceHandle {
         let stack_size = unsafe { (*device).StackSize };
         let irp = irp::allocate(&me, stack_size, Origin::IoManager);
         let request = Arc::new(Request {
+            major,
+            driver: driver::number_of(&me, device).unwrap_or(0),
             done: Header::new(NOTIFICATION_EVENT, size_of::<Header>(), 0),
             result: std::sync::Mutex::default(),
         });
@@ -202,31 +212,6 @@ pub(crate) fn finish(me: &Arc<Thread>, irp: PIRP, packet: &Irp) {
                 .store(1, core::sync::atomic::Ordering::SeqCst);
         });
     }
-}
-
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn IofCallDriver(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {
-    let me = current();
-    require(&me, DISPATCH, "IoCallDriver");
-    let (packet, _) = expect_known(&me, irp, "IoCallDriver");
-    let location = packet.current_location.get() - 1;
-    if location < 1 {
-        let details = format!(
-            "IoCallDriver with {}",
-            lock(&me.sim.kernel.irps).describe(irp.addr())
-        );
-        offence(Rule::IrpStackLocation, &details);
-    }
-    packet.set_location(location);
-    let stack = packet.stack(location);
-    stack.device.set(device);
-    // SAFETY: the caller passes a live device object.
-    let driver = unsafe { (*device).DriverObject };
-    // SAFETY: a device's driver object lives as long as the device.
-    let dispatch = unsafe { (&(*driver).MajorFunction)[usize::from(stack.major.get())] };
-    let dispatch = dispatch.unwrap_or_else(|| offence(Rule::Device, "a dispatch routine is null"));
-    // SAFETY: the driver registered this routine for its devices.
-    unsafe { dispatch(device, irp) }
 }
 
 #[unsafe(no_mangle)]
@@ -325,7 +310,8 @@ pub unsafe extern "C" fn IoCreateSymbolicLink(
     if devices.links.contains_key(&link) {
         return STATUS_OBJECT_NAME_COLLISION;
     }
-    devices.links.insert(link, device);
+    let site = Site::here(&me.sim);
+    devices.links.insert(link, (device, site));
     STATUS_SUCCESS
 }
 

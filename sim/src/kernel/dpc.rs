@@ -19,7 +19,7 @@ use super::layout::{Dpc, Header, view};
 use super::object::{NOTIFICATION_EVENT, Object};
 use super::wait::check_may_block;
 use crate::current::current;
-use crate::sched::baton::run_job;
+use crate::sched::baton::carry;
 use crate::sched::{Job, Work};
 use crate::sim::offence;
 use crate::verifier::Rule;
@@ -134,8 +134,8 @@ pub unsafe extern "C" fn KeFlushQueuedDpcs() {
     let me = current();
     require(&me, super::irql::PASSIVE, "KeFlushQueuedDpcs");
     check_may_block(&me, "KeFlushQueuedDpcs");
-    for job in me.sim.sched.take_dpcs() {
-        run_job(&me, job);
+    for delivery in me.sim.sched.take_dpcs() {
+        carry(&me, delivery);
     }
     let dpcs = &me.sim.kernel.dpcs;
     loop {

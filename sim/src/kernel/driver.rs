@@ -4,6 +4,7 @@
 #![expect(unsafe_code, reason = "calls the driver's routines")]
 
 use core::sync::atomic::{AtomicBool, Ordering};
+use std::collections::BTreeMap;
 
 use wdk_sys::{
     DRIVER_EXTENSION, DRIVER_OBJECT, IRP_MJ_MAXIMUM_FUNCTION, NTSTATUS, PCUNICODE_STRING,
@@ -14,11 +15,39 @@ use super::irql::{PASSIVE, check_unchanged, require};
 use super::layout::{Irp, view};
 use super::rtl::counted;
 use crate::current::current;
+use crate::leaks;
+use crate::sched::Thread;
 use crate::sim::{Sim, lock, offence};
-use crate::verifier::Rule;
+use crate::verifier::{DriverNumber, Rule};
 
 /// A driver's entry point.
 pub type DriverEntry = unsafe extern "system" fn(PDRIVER_OBJECT, PCUNICODE_STRING) -> NTSTATUS;
+
+/// The drivers of one simulation, by the addresses of their driver objects.
+#[derive(Default)]
+pub(crate) struct Drivers {
+    numbers: BTreeMap<usize, DriverNumber>,
+    last: DriverNumber,
+}
+
+impl Drivers {
+    fn add(&mut self, object: *const DRIVER_OBJECT) -> DriverNumber {
+        self.last += 1;
+        self.numbers.insert(object.addr(), self.last);
+        self.last
+    }
+}
+
+/// The number of the driver that `device` belongs to; none for null.
+pub(super) fn number_of(me: &Thread, device: PDEVICE_OBJECT) -> Option<DriverNumber> {
+    if device.is_null() {
+        return None;
+    }
+    // SAFETY: the callers pass a live device, which has its driver object.
+    let object = unsafe { (*device).DriverObject };
+    let drivers = lock(&me.sim.kernel.drivers);
+    drivers.numbers.get(&object.addr()).copied()
+}
 
 /// A driver that is loaded. It must be unloaded before the test ends.
 #[must_use = "a driver must be unloaded before the test ends"]
@@ -27,7 +56,7 @@ pub struct Driver {
     _extension: Box<DRIVER_EXTENSION>,
     strings: [Vec<u16>; 2],
     name: String,
-    loaded_at: u64,
+    number: DriverNumber,
     unloaded: AtomicBool,
 }
 
@@ -43,12 +72,13 @@ impl Sim {
         require(&me, PASSIVE, "Sim::load");
         let path = format!("\\Registry\\Machine\\System\\CurrentControlSet\\Services\\{name}");
         lock(&self.0.kernel.registry).create(&path);
-        let loaded_at = lock(&self.0.kernel.pool).latest();
-        let mut driver = Driver::new(name, &path, loaded_at);
+        let mut driver = Driver::new(name, &path);
+        driver.number = lock(&self.0.kernel.drivers).add(&raw const *driver.object);
         let mut registry_path = counted(&mut driver.strings[1]);
         // SAFETY: the driver object and the path are valid for the call, which is made at
         // PASSIVE_LEVEL.
-        let status = unsafe { entry(&raw mut *driver.object, &raw mut registry_path) };
+        let load = || unsafe { entry(&raw mut *driver.object, &raw mut registry_path) };
+        let status = me.as_driver(driver.number, load);
         check_unchanged(&me, PASSIVE, "DriverEntry");
         if status < 0 {
             driver.unloaded.store(true, Ordering::Relaxed);
@@ -60,7 +90,7 @@ impl Sim {
 }
 
 impl Driver {
-    fn new(name: &str, path: &str, loaded_at: u64) -> Self {
+    fn new(name: &str, path: &str) -> Self {
         let mut strings = [format!("\\Driver\\{name}"), path.to_owned()]
             .map(|text| text.encode_utf16().collect::<Vec<u16>>());
         let mut extension = Box::new(DRIVER_EXTENSION::default());
@@ -76,7 +106,7 @@ impl Driver {
             _extension: extension,
             strings,
             name: name.to_owned(),
-            loaded_at,
+            number: 0,
             unloaded: AtomicBool::new(false),
         }
     }
@@ -96,18 +126,14 @@ impl Driver {
         };
         // SAFETY: the driver registered this routine for its driver object; the call is made at
         // PASSIVE_LEVEL.
-        unsafe { unload(&raw mut *self.object) };
+        me.as_driver(self.number, || unsafe { unload(&raw mut *self.object) });
         check_unchanged(&me, PASSIVE, "DriverUnload");
         self.unloaded.store(true, Ordering::Relaxed);
         self.check_left(sim, "it was unloaded");
     }
 
     fn check_left(&self, sim: &Sim, when: &str) {
-        let left = lock(&sim.0.kernel.pool).left_since(self.loaded_at);
-        let mut left: Vec<_> = left.into_iter().collect();
-        if !self.object.DeviceObject.is_null() {
-            left.push("a device object".to_owned());
-        }
+        let left = leaks::left(&sim.0, Some(self.number));
         if !left.is_empty() {
             let name = &self.name;
             offence(

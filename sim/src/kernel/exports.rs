@@ -10,8 +10,9 @@ use wdk_sys::{PUNICODE_STRING, PVOID};
 
 use super::rtl::read_unicode;
 use super::{
-    debug, device, dpc, event, handle, irp, irql, mdl, pool, registry, rtl, rundown, spin_lock,
-    thread, time, timer, wait, work_item,
+    cancel, completion, csq, debug, device, dispatch, dpc, event, fast_mutex, handle, interlocked,
+    irp, irql, lookaside, mdl, pages, pool, queue, region, registry, resource, rtl, rundown, slist,
+    spin_lock, thread, time, timer, wait, work_item,
 };
 
 unsafe extern "C" {
@@ -45,28 +46,68 @@ macro_rules! exports {
 
 exports! {
     declared:
+    cancel { IoAcquireCancelSpinLock, IoCancelIrp, IoReleaseCancelSpinLock }
+    completion { IoSetCompletionRoutineEx, IofCompleteRequest }
+    csq {
+        IoCsqInitialize, IoCsqInitializeEx, IoCsqInsertIrp, IoCsqInsertIrpEx, IoCsqRemoveIrp,
+        IoCsqRemoveNextIrp,
+    }
     debug { KeBugCheck, KeBugCheckEx }
     device {
-        IoCreateDevice, IoCreateSymbolicLink, IoDeleteDevice, IoDeleteSymbolicLink, IofCallDriver,
+        IoCreateDevice, IoCreateSymbolicLink, IoDeleteDevice, IoDeleteSymbolicLink,
     }
+    dispatch { IofCallDriver }
     dpc { KeFlushQueuedDpcs, KeInitializeDpc, KeInsertQueueDpc, KeRemoveQueueDpc }
     event {
         KeClearEvent, KeInitializeEvent, KeInitializeMutex, KeInitializeSemaphore, KeReadStateEvent,
         KeReadStateMutex, KeReadStateSemaphore, KeReleaseMutex, KeReleaseSemaphore, KeResetEvent,
         KeSetEvent,
     }
-    handle { ObReferenceObjectByHandle, ObfDereferenceObject, ObfReferenceObject, ZwClose }
-    irp {
-        IoAcquireCancelSpinLock, IoAllocateIrp, IoCancelIrp, IoFreeIrp, IoInitializeIrp,
-        IoReleaseCancelSpinLock, IoReuseIrp, IofCompleteRequest,
+    fast_mutex {
+        ExAcquireFastMutex, ExAcquireFastMutexUnsafe, ExReleaseFastMutex, ExReleaseFastMutexUnsafe,
+        ExTryToAcquireFastMutex, KeAcquireGuardedMutex, KeInitializeGuardedMutex,
+        KeReleaseGuardedMutex, KeTryToAcquireGuardedMutex,
     }
+    handle {
+        ObReferenceObjectByHandle, ObfDereferenceObject, ObfReferenceObject, ZwClearEvent, ZwClose,
+        ZwCreateEvent, ZwResetEvent, ZwSetEvent,
+    }
+    interlocked {
+        ExInterlockedAddLargeInteger, ExInterlockedAddUlong, ExInterlockedInsertHeadList,
+        ExInterlockedInsertTailList, ExInterlockedPopEntryList, ExInterlockedPushEntryList,
+        ExInterlockedRemoveHeadList,
+    }
+    irp { IoAllocateIrp, IoFreeIrp, IoInitializeIrp, IoReuseIrp }
     irql { KeGetCurrentIrql, KeLowerIrql, KeRaiseIrqlToDpcLevel, KfRaiseIrql }
+    lookaside {
+        ExDeleteLookasideListEx, ExDeleteNPagedLookasideList, ExDeletePagedLookasideList,
+        ExFlushLookasideListEx, ExInitializeLookasideListEx, ExInitializeNPagedLookasideList,
+        ExInitializePagedLookasideList,
+    }
     mdl {
         IoAllocateMdl, IoBuildPartialMdl, IoFreeMdl, MmBuildMdlForNonPagedPool,
         MmMapLockedPagesSpecifyCache, MmProbeAndLockPages, MmUnlockPages, MmUnmapLockedPages,
     }
+    pages {
+        MmAllocateContiguousMemory, MmAllocatePagesForMdl, MmAllocatePagesForMdlEx,
+        MmFreeContiguousMemory, MmFreePagesFromMdl,
+    }
     pool { ExAllocatePool2, ExFreePool, ExFreePoolWithTag }
+    queue {
+        KeInitializeQueue, KeInsertHeadQueue, KeInsertQueue, KeReadStateQueue, KeRemoveQueue,
+        KeRundownQueue,
+    }
+    region {
+        KeAreAllApcsDisabled, KeAreApcsDisabled, KeEnterCriticalRegion, KeEnterGuardedRegion,
+        KeLeaveCriticalRegion, KeLeaveGuardedRegion,
+    }
     registry { ZwOpenKey, ZwQueryValueKey }
+    resource {
+        ExAcquireResourceExclusiveLite, ExAcquireResourceSharedLite, ExAcquireSharedStarveExclusive,
+        ExConvertExclusiveToSharedLite, ExDeleteResourceLite, ExGetExclusiveWaiterCount,
+        ExInitializeResourceLite, ExIsResourceAcquiredExclusiveLite,
+        ExIsResourceAcquiredSharedLite, ExReleaseResourceForThreadLite, ExReleaseResourceLite,
+    }
     rtl {
         RtlCompareUnicodeString, RtlCopyUnicodeString, RtlEqualUnicodeString, RtlInitUnicodeString,
     }
@@ -75,13 +116,20 @@ exports! {
         ExReInitializeRundownProtection, ExReleaseRundownProtection, ExReleaseRundownProtectionEx,
         ExRundownCompleted, ExWaitForRundownProtectionRelease,
     }
+    slist {
+        ExQueryDepthSList, ExpInterlockedFlushSList, ExpInterlockedPopEntrySList,
+        ExpInterlockedPushEntrySList, InitializeSListHead,
+    }
     spin_lock {
-        KeAcquireSpinLockAtDpcLevel, KeAcquireSpinLockRaiseToDpc, KeReleaseSpinLock,
+        KeAcquireInStackQueuedSpinLock, KeAcquireInStackQueuedSpinLockAtDpcLevel,
+        KeAcquireSpinLockAtDpcLevel, KeAcquireSpinLockRaiseToDpc, KeReleaseInStackQueuedSpinLock,
+        KeReleaseInStackQueuedSpinLockFromDpcLevel, KeReleaseSpinLock,
         KeReleaseSpinLockFromDpcLevel, KeTryToAcquireSpinLockAtDpcLevel,
     }
     thread {
-        IoGetCurrentProcess, KeSetPriorityThread, PsCreateSystemThread, PsGetCurrentThreadId,
-        PsTerminateSystemThread,
+        IoGetCurrentProcess, KeSetPriorityThread, PsCreateSystemThread, PsGetCurrentProcessId,
+        PsGetCurrentThreadId, PsGetProcessId, PsGetThreadId, PsLookupProcessByProcessId,
+        PsLookupThreadByThreadId, PsTerminateSystemThread,
     }
     time {
         KeGetCurrentProcessorNumberEx, KeQueryActiveProcessorCountEx, KeQueryPerformanceCounter,
@@ -95,12 +143,15 @@ exports! {
         KeWaitForMultipleObjects, KeWaitForSingleObject,
         ZwWaitForSingleObject,
     }
-    work_item { IoAllocateWorkItem, IoFreeWorkItem, IoQueueWorkItem, IoQueueWorkItemEx }
+    work_item {
+        ExQueueWorkItem, IoAllocateWorkItem, IoFreeWorkItem, IoInitializeWorkItem, IoQueueWorkItem,
+        IoQueueWorkItemEx, IoSizeofWorkItem, IoUninitializeWorkItem,
+    }
     ;
     others:
     pool { ExAllocatePoolWithTag }
     spin_lock { KeInitializeSpinLock }
-    thread { KeGetCurrentThread }
+    thread { KeGetCurrentThread, PsGetCurrentProcess, PsGetCurrentThread }
     time { KeQueryInterruptTime, KeQuerySystemTimePrecise }
 }
 

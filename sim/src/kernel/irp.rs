@@ -1,35 +1,32 @@
-//! I/O request packets: their life, completion and cancellation.
+//! I/O request packets: where they come from, and that they are not lost or used wrongly.
 //!
 //! An IRP is in flight while its current location lies within its stack: passing it down
-//! decrements, completion increments. The books know only where an IRP came from; everything else
-//! is read from the packet itself, as Windows does.
+//! (`dispatch`) decrements, completion increments. The books know where an IRP came from;
+//! everything else is read from the packet itself, as Windows does.
 
 // UNSAFETY: an IRP is a structure that kernel and drivers share, with routines of theirs in it.
 #![expect(unsafe_code, reason = "exports of the kernel over IRPs")]
 
 use core::sync::atomic::Ordering::SeqCst;
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
-use wdk_sys::{
-    BOOLEAN, CCHAR, IO_STACK_LOCATION, IRP, KIRQL, NTSTATUS, PIRP, PKIRQL,
-    STATUS_MORE_PROCESSING_REQUIRED, STATUS_PENDING, USHORT,
-};
+use wdk_sys::{BOOLEAN, CCHAR, IO_STACK_LOCATION, IRP, NTSTATUS, PDEVICE_OBJECT, PIRP, USHORT};
 
-use super::irql::{DISPATCH, check_unchanged, require};
-use super::layout::{Irp, Stack, view};
+pub(crate) use super::cancel::release_cancel_lock;
+pub(crate) use super::completion::complete;
+use super::irql::{DISPATCH, require};
+use super::layout::{Irp, view};
 use super::pool::Owner;
-use super::spin_lock;
 use crate::current::current;
 use crate::faults::Fault;
 use crate::sched::Thread;
 use crate::sim::{Shared, lock, offence};
-use crate::verifier::{Rule, Site};
+use crate::verifier::{DriverNumber, Rule, Site};
 
 pub(crate) const SL_PENDING_RETURNED: u8 = 1;
-const SL_INVOKE_ON_CANCEL: u8 = 0x20;
-const SL_INVOKE_ON_SUCCESS: u8 = 0x40;
-const SL_INVOKE_ON_ERROR: u8 = 0x80;
+pub(super) const SL_INVOKE_ON_CANCEL: u8 = 0x20;
+pub(super) const SL_INVOKE_ON_SUCCESS: u8 = 0x40;
+pub(super) const SL_INVOKE_ON_ERROR: u8 = 0x80;
 const SL_INVOKE_ALWAYS: u8 = SL_INVOKE_ON_CANCEL | SL_INVOKE_ON_SUCCESS | SL_INVOKE_ON_ERROR;
 const IO_TYPE_IRP: i16 = 6;
 const TAG: u32 = u32::from_le_bytes(*b"Irp ");
@@ -61,13 +58,15 @@ impl Irps {
         )
     }
 
-    pub(crate) fn leaks(&self) -> Vec<String> {
-        let owned = self
-            .0
-            .iter()
-            .filter(|(_, (origin, _))| *origin != Origin::Initialised);
-        owned
-            .map(|(address, _)| format!("{} not freed", self.describe(*address)))
+    /// The driver that allocated or initialised an IRP.
+    pub(super) fn maker(&self, address: usize) -> DriverNumber {
+        self.0.get(&address).map_or(0, |(_, site)| site.driver())
+    }
+
+    pub(crate) fn leaks(&self, driver: Option<DriverNumber>) -> Vec<String> {
+        let made = self.0.iter().filter(|(_, (_, site))| site.is_of(driver));
+        let left = made.filter(|(_, (origin, _))| *origin != Origin::Initialised);
+        left.map(|(address, _)| format!("{} not freed", self.describe(*address)))
             .collect()
     }
 
@@ -182,84 +181,12 @@ pub(crate) fn give_to_provider<'a>(me: &Thread, irp: PIRP, function: &str) -> &'
     packet
 }
 
-/// Completes an IRP for whoever has it: calls the completion routines from here up until one keeps
-/// it.
-pub(crate) fn complete(me: &Arc<Thread>, irp: PIRP) {
-    let (packet, origin) = expect_known(me, irp, "IoCompleteRequest");
-    let describe = || lock(&me.sim.kernel.irps).describe(irp.addr());
+/// The device whose driver has the IRP; null if it is the one who made it.
+pub(super) fn current_device(packet: &Irp) -> PDEVICE_OBJECT {
     if !packet.is_in_flight() {
-        offence(Rule::IrpCompletedTwice, &describe());
+        return core::ptr::null_mut();
     }
-    if packet.status.get() == STATUS_PENDING || packet.cancel_routine.load(SeqCst) != 0 {
-        let details = format!(
-            "completed with STATUS_PENDING or with a cancel routine set: {}",
-            describe()
-        );
-        offence(Rule::IrpCompletedTwice, &details);
-    }
-    let size = usize::from(packet.size.get());
-    while packet.is_in_flight() {
-        let (routine, device) = leave_location(packet);
-        let Some((routine, context)) = routine else {
-            continue;
-        };
-        let irql = me.irql();
-        me.completions.fetch_add(1, SeqCst);
-        // SAFETY: the driver set this routine for this IRP; it is called once, at most at
-        // DISPATCH_LEVEL.
-        let status = unsafe { routine(device, irp, context) };
-        me.completions.fetch_sub(1, SeqCst);
-        check_unchanged(me, irql, "a completion routine");
-        if status == STATUS_MORE_PROCESSING_REQUIRED {
-            return;
-        }
-        if lock(&me.sim.kernel.pool)
-            .find_freed(irp.addr() + size - 1)
-            .is_some()
-        {
-            let details = format!("the routine freed IRP {irp:p} and returned {status:#x}");
-            offence(Rule::CompletionStatus, &details);
-        }
-    }
-    match origin {
-        Origin::IoManager => super::device::finish(me, irp, packet),
-        Origin::Allocated | Origin::Initialised => offence(Rule::CompletionStatus, &describe()),
-    }
-}
-
-type Routine = (
-    unsafe extern "C" fn(*mut wdk_sys::DEVICE_OBJECT, PIRP, wdk_sys::PVOID) -> NTSTATUS,
-    wdk_sys::PVOID,
-);
-
-/// Moves up one location; returns the routine to call, if it asked for this outcome, and the device
-/// it belongs to.
-fn leave_location(packet: &Irp) -> (Option<Routine>, wdk_sys::PDEVICE_OBJECT) {
-    let location = packet.current_location.get();
-    let stack = packet.stack(location);
-    let control = stack.control.replace(0);
-    let pending = control & SL_PENDING_RETURNED;
-    packet.pending_returned.set(pending);
-    packet.set_location(location + 1);
-    let above: Option<&Stack> = packet.is_in_flight().then(|| packet.stack(location + 1));
-    let wanted = if packet.status.get() >= 0 {
-        SL_INVOKE_ON_SUCCESS
-    } else {
-        SL_INVOKE_ON_ERROR
-    };
-    let cancelled = packet.cancel.load(SeqCst) != 0 && control & SL_INVOKE_ON_CANCEL != 0;
-    let routine = stack
-        .routine
-        .take()
-        .filter(|_| control & wanted != 0 || cancelled);
-    if let (None, Some(above), 1) = (routine, above, pending) {
-        above.control.set(above.control.get() | SL_PENDING_RETURNED);
-    }
-    let device = above.map_or(core::ptr::null_mut(), |above| above.device.get());
-    (
-        routine.map(|routine| (routine, stack.context.get())),
-        device,
-    )
+    packet.stack(packet.current_location.get()).device.get()
 }
 
 #[unsafe(no_mangle)]
@@ -283,7 +210,9 @@ pub unsafe extern "C" fn IoInitializeIrp(irp: PIRP, size: USHORT, stack_count: C
     let known = lock(&me.sim.kernel.irps).0.get(&irp.addr()).cloned();
     // SAFETY: the driver passes memory of `size` bytes; a known IRP is initialised.
     let packet: &Irp = unsafe { view(irp) };
-    if known.is_some() && packet.is_in_flight() {
+    // Memory outside of pool may have been something else since.
+    let looks_like_one = packet.kind.get() == IO_TYPE_IRP;
+    if known.is_some() && looks_like_one && packet.is_in_flight() {
         offence(
             Rule::IrpReusedInFlight,
             &lock(&me.sim.kernel.irps).describe(irp.addr()),
@@ -329,65 +258,4 @@ pub unsafe extern "C" fn IoFreeIrp(irp: PIRP) {
         offence(Rule::IrpUnknown, &format!("IoFreeIrp of {describe}"));
     }
     free(&me, irp);
-}
-
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn IofCompleteRequest(irp: PIRP, _boost: CCHAR) {
-    let me = current();
-    require(&me, DISPATCH, "IoCompleteRequest");
-    complete(&me, irp);
-    me.sim.sched.point(&me);
-}
-
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn IoCancelIrp(irp: PIRP) -> BOOLEAN {
-    let me = current();
-    require(&me, DISPATCH, "IoCancelIrp");
-    let old = acquire_cancel_lock(&me);
-    let (packet, _) = expect_known(&me, irp, "IoCancelIrp");
-    packet.cancel.store(1, SeqCst);
-    let routine = packet.cancel_routine.swap(0, SeqCst);
-    if routine == 0 {
-        release_cancel_lock(&me, old);
-        return 0;
-    }
-    packet.cancel_irql.store(old, SeqCst);
-    let location = packet.current_location.get();
-    let device = if packet.is_in_flight() {
-        packet.stack(location).device.get()
-    } else {
-        core::ptr::null_mut()
-    };
-    let routine = core::ptr::with_exposed_provenance::<()>(routine);
-    // SAFETY: the only thing stored in CancelRoutine is a cancel routine [ddi IoSetCancelRoutine].
-    let routine: CancelRoutine = unsafe { core::mem::transmute(routine) };
-    // SAFETY: its owner set it for this IRP; the cancel lock is held, which the routine releases.
-    unsafe { routine(device, irp) };
-    check_unchanged(&me, old, "a cancel routine");
-    1
-}
-
-type CancelRoutine = unsafe extern "C" fn(*mut wdk_sys::DEVICE_OBJECT, PIRP);
-
-fn acquire_cancel_lock(me: &Arc<Thread>) -> KIRQL {
-    let old = me.set_irql(DISPATCH);
-    spin_lock::acquire(me, &me.sim.kernel.cancel_lock, Some(old));
-    old
-}
-
-/// Releases the cancel lock, as a cancel routine must.
-pub(crate) fn release_cancel_lock(me: &Arc<Thread>, irql: KIRQL) {
-    spin_lock::release_and_lower(me, &me.sim.kernel.cancel_lock, irql);
-}
-
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn IoAcquireCancelSpinLock(irql: PKIRQL) {
-    let old = acquire_cancel_lock(&current());
-    // SAFETY: the driver passes a place for the IRQL.
-    unsafe { irql.write(old) };
-}
-
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn IoReleaseCancelSpinLock(irql: KIRQL) {
-    release_cancel_lock(&current(), irql);
 }

@@ -14,8 +14,10 @@ use core::ptr;
 use core::sync::atomic::{AtomicI32, AtomicPtr, AtomicU8, AtomicU32, AtomicUsize};
 
 use wdk_sys::{
-    IO_STACK_LOCATION, IRP, KDPC, KEVENT, KMUTANT, KSEMAPHORE, KTIMER, MDL, PDEVICE_OBJECT,
-    PIO_COMPLETION_ROUTINE, PKDEFERRED_ROUTINE,
+    FAST_MUTEX, IO_STACK_LOCATION, IRP, KDPC, KEVENT, KGUARDED_MUTEX, KMUTANT, KQUEUE, KSEMAPHORE,
+    KTIMER, LIST_ENTRY, LOOKASIDE_LIST_EX, MDL, NPAGED_LOOKASIDE_LIST, PDEVICE_OBJECT,
+    PIO_COMPLETION_ROUTINE, PKDEFERRED_ROUTINE, POOL_TYPE, SLIST_ENTRY, SLIST_HEADER,
+    WORK_QUEUE_ITEM,
 };
 
 /// Makes a view of `T` at `address`.
@@ -58,6 +60,67 @@ pub(crate) struct Mutant {
     pub(crate) owner: AtomicUsize,
     pub(crate) abandoned: AtomicU8,
     pub(crate) apc_disable: AtomicU8,
+}
+
+/// `FAST_MUTEX`, and `KGUARDED_MUTEX`, which has a gate where the other has an event.
+#[repr(C)]
+pub(crate) struct FastMutex {
+    /// 1 while it is free; less by one for its owner and for each thread that waits.
+    pub(crate) count: AtomicI32,
+    pub(crate) owner: AtomicUsize,
+    pub(crate) contention: AtomicU32,
+    pub(crate) event: Header,
+    pub(crate) old_irql: AtomicU32,
+}
+
+/// `KQUEUE`.
+#[repr(C)]
+pub(crate) struct Queue {
+    pub(crate) header: Header,
+    pub(crate) entries: Links,
+    pub(crate) current: AtomicU32,
+    pub(crate) maximum: AtomicU32,
+    pub(crate) threads: Links,
+}
+
+/// `LIST_ENTRY`.
+#[repr(C)]
+pub(crate) struct Links {
+    pub(crate) next: AtomicPtr<LIST_ENTRY>,
+    pub(crate) previous: AtomicPtr<LIST_ENTRY>,
+}
+
+/// `SLIST_HEADER`: how many entries there are, and the first. Drivers leave its inside alone.
+#[repr(C)]
+pub(crate) struct SListHeader {
+    pub(crate) depth: AtomicUsize,
+    pub(crate) first: AtomicPtr<SLIST_ENTRY>,
+}
+
+/// `LOOKASIDE_LIST_EX`, `NPAGED_LOOKASIDE_LIST` and `PAGED_LOOKASIDE_LIST`, as far as the inline
+/// functions of the headers use them.
+#[repr(C)]
+pub(crate) struct Lookaside {
+    pub(crate) head: SListHeader,
+    pub(crate) depth: Cell<u16>,
+    pub(crate) maximum_depth: Cell<u16>,
+    pub(crate) total_allocates: Cell<u32>,
+    pub(crate) allocate_misses: Cell<u32>,
+    pub(crate) total_frees: Cell<u32>,
+    pub(crate) free_misses: Cell<u32>,
+    pub(crate) pool: Cell<POOL_TYPE>,
+    pub(crate) tag: Cell<u32>,
+    pub(crate) size: Cell<u32>,
+    pub(crate) allocate: Cell<*const ()>,
+    pub(crate) free: Cell<*const ()>,
+}
+
+/// `WORK_QUEUE_ITEM`.
+#[repr(C)]
+pub(crate) struct WorkQueueItem {
+    pub(crate) list: [AtomicUsize; 2],
+    pub(crate) routine: Cell<wdk_sys::PWORKER_THREAD_ROUTINE>,
+    pub(crate) parameter: Cell<*mut core::ffi::c_void>,
 }
 
 /// `KTIMER`.
@@ -194,6 +257,25 @@ const _: () = {
     assert!(offset_of!(Semaphore, limit) == offset_of!(KSEMAPHORE, Limit));
     assert!(size_of::<Mutant>() == size_of::<KMUTANT>());
     assert!(offset_of!(Mutant, owner) == offset_of!(KMUTANT, OwnerThread));
+    assert!(size_of::<FastMutex>() == size_of::<FAST_MUTEX>());
+    assert!(offset_of!(FastMutex, owner) == offset_of!(FAST_MUTEX, Owner));
+    assert!(offset_of!(FastMutex, event) == offset_of!(FAST_MUTEX, Event));
+    assert!(offset_of!(FastMutex, old_irql) == offset_of!(FAST_MUTEX, OldIrql));
+    assert!(size_of::<FastMutex>() == size_of::<KGUARDED_MUTEX>());
+    assert!(size_of::<Queue>() == size_of::<KQUEUE>());
+    assert!(offset_of!(Queue, entries) == offset_of!(KQUEUE, EntryListHead));
+    assert!(offset_of!(Queue, maximum) == offset_of!(KQUEUE, MaximumCount));
+    assert!(size_of::<Links>() == size_of::<LIST_ENTRY>());
+    assert!(size_of::<SListHeader>() == size_of::<SLIST_HEADER>());
+    assert!(size_of::<Lookaside>() <= size_of::<LOOKASIDE_LIST_EX>());
+    assert!(offset_of!(Lookaside, depth) == offset_of!(LOOKASIDE_LIST_EX, L.Depth));
+    assert!(offset_of!(Lookaside, total_frees) == offset_of!(LOOKASIDE_LIST_EX, L.TotalFrees));
+    assert!(offset_of!(Lookaside, size) == offset_of!(LOOKASIDE_LIST_EX, L.Size));
+    assert!(offset_of!(Lookaside, size) == offset_of!(NPAGED_LOOKASIDE_LIST, L.Size));
+    assert!(offset_of!(Lookaside, free) + 8 == offset_of!(LOOKASIDE_LIST_EX, L.ListEntry));
+    assert!(offset_of!(Lookaside, free) + 8 == offset_of!(NPAGED_LOOKASIDE_LIST, L.ListEntry));
+    assert!(size_of::<WorkQueueItem>() == size_of::<WORK_QUEUE_ITEM>());
+    assert!(offset_of!(WorkQueueItem, parameter) == offset_of!(WORK_QUEUE_ITEM, Parameter));
     assert!(size_of::<Timer>() == size_of::<KTIMER>());
     assert!(offset_of!(Timer, dpc) == offset_of!(KTIMER, Dpc));
     assert!(offset_of!(Timer, period) == offset_of!(KTIMER, Period));

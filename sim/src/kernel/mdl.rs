@@ -19,8 +19,9 @@ use super::layout::{Irp, Mdl, view};
 use super::pool::Owner;
 use crate::current::current;
 use crate::faults::Fault;
+use crate::sched::Thread;
 use crate::sim::{lock, offence};
-use crate::verifier::{Rule, Site};
+use crate::verifier::{DriverNumber, Rule, Site};
 
 const PAGE: usize = 4096;
 const MAPPED_TO_SYSTEM_VA: i16 = 1;
@@ -36,10 +37,9 @@ const TAG: u32 = u32::from_le_bytes(*b"Mdl ");
 pub(crate) struct Mdls(BTreeMap<usize, Site>);
 
 impl Mdls {
-    pub(crate) fn leaks(&self) -> Vec<String> {
-        self.0
-            .iter()
-            .map(|(address, site)| format!("MDL {address:#x} allocated{site}"))
+    pub(crate) fn leaks(&self, driver: Option<DriverNumber>) -> Vec<String> {
+        let left = self.0.iter().filter(|(_, site)| site.is_of(driver));
+        left.map(|(address, site)| format!("MDL {address:#x} allocated{site}"))
             .collect()
     }
 }
@@ -93,6 +93,12 @@ impl Mdl {
         self.flags.set(self.flags.get() | flags);
     }
 
+    /// The pages are not there any more; the MDL stays, as memory.
+    pub(super) fn forget_pages(&self) {
+        self.flags.set(0);
+        self.byte_count.set(0);
+    }
+
     fn describe(&self, address: *mut u8, length: u32, size: i16) {
         let offset = address.addr() % PAGE;
         self.next.set(core::ptr::null_mut());
@@ -111,6 +117,20 @@ impl Mdl {
 fn size_for(address: usize, length: usize) -> usize {
     let pages = (address % PAGE + length).div_ceil(PAGE);
     size_of::<MDL>() + pages * size_of::<usize>()
+}
+
+/// Describes locked pages; the MDL is pool memory that the driver frees with `ExFreePool`.
+pub(super) fn for_pages(me: &Thread, pages: PVOID, length: usize) -> PMDL {
+    let size = size_for(pages.addr(), length);
+    let memory = lock(&me.sim.kernel.pool).allocate(&me.sim, size, TAG, false, Owner::Driver);
+    let pointer = core::ptr::with_exposed_provenance_mut::<MDL>(memory);
+    // SAFETY: the block above is large enough for an MDL.
+    let mdl: &Mdl = unsafe { view(pointer) };
+    let length = u32::try_from(length).unwrap_or(u32::MAX);
+    let size = i16::try_from(size).unwrap_or(i16::MAX);
+    mdl.describe(pages.cast(), length, size);
+    mdl.set_flags(PAGES_LOCKED);
+    pointer
 }
 
 #[unsafe(no_mangle)]

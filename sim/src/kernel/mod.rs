@@ -5,29 +5,43 @@
 //! enforces the rules.
 //!
 //! - `layout`, `object`: views of what driver and kernel share in memory
-//! - `pool`, `mdl`: memory
-//! - `irql`, `spin_lock`, `wait`, `event`, `timer`, `dpc`, `thread`, `work_item`, `rundown`:
-//!   execution
-//! - `irp`, `device`, `driver`: the I/O manager
+//! - `pool`, `lookaside`, `mdl`, `pages`: memory
+//! - `irql`, `region`, `wait`, `timer`, `dpc`, `thread`, `work_item`: execution
+//! - `event`, `queue`, `spin_lock`, `fast_mutex`, `resource`, `rundown`: synchronisation
+//! - `list`, `slist`, `interlocked`: lists
+//! - `irp`, `dispatch`, `completion`, `cancel`, `csq`, `device`, `driver`: the I/O manager
 //! - `handle`, `registry`, `rtl`, `time`, `debug`: the rest
 //! - `exports`: the list, for `MmGetSystemRoutineAddress` and for the linker
 
+mod cancel;
+mod completion;
+mod csq;
 pub(crate) mod debug;
 pub(crate) mod device;
+mod dispatch;
 pub(crate) mod dpc;
 pub(crate) mod driver;
 mod event;
 pub(crate) mod exports;
+mod fast_mutex;
 pub(crate) mod handle;
+mod interlocked;
 pub(crate) mod irp;
 pub(crate) mod irql;
 pub(crate) mod layout;
+mod list;
+mod lookaside;
 pub(crate) mod mdl;
 pub(crate) mod object;
+mod pages;
 pub(crate) mod pool;
+mod queue;
+pub(crate) mod region;
 pub(crate) mod registry;
+mod resource;
 pub(crate) mod rtl;
 pub(crate) mod rundown;
+mod slist;
 mod spin_lock;
 pub(crate) mod thread;
 mod time;
@@ -38,12 +52,14 @@ pub(crate) mod work_item;
 use std::sync::Mutex;
 
 use crate::sim::lock;
+use crate::verifier::DriverNumber;
 
 /// The kernel's books of one simulation.
 #[derive(Default)]
 pub(crate) struct Kernel {
     pub(crate) pool: Mutex<pool::Pool>,
     pub(crate) irps: Mutex<irp::Irps>,
+    pub(crate) calls: Mutex<dispatch::Calls>,
     pub(crate) mdls: Mutex<mdl::Mdls>,
     pub(crate) handles: Mutex<handle::Handles>,
     pub(crate) registry: Mutex<registry::Registry>,
@@ -51,20 +67,26 @@ pub(crate) struct Kernel {
     pub(crate) work_items: Mutex<work_item::WorkItems>,
     pub(crate) devices: Mutex<device::Devices>,
     pub(crate) dpcs: dpc::Dpcs,
+    pub(crate) lookasides: Mutex<lookaside::Lookasides>,
+    pub(crate) resources: Mutex<resource::Resources>,
+    pub(crate) process: thread::Process,
+    pub(crate) drivers: Mutex<driver::Drivers>,
     pub(crate) debug: Mutex<Vec<String>>,
     /// The lock which `IoCancelIrp` holds while it calls a cancel routine.
     pub(crate) cancel_lock: std::sync::atomic::AtomicUsize,
 }
 
 impl Kernel {
-    /// What is still allocated, open or referenced.
-    pub(crate) fn leaks(&self) -> Vec<String> {
-        let mut left = lock(&self.irps).leaks();
-        left.extend(lock(&self.mdls).leaks());
-        left.extend(lock(&self.handles).leaks());
-        left.extend(lock(&self.work_items).leaks());
-        left.extend(lock(&self.devices).leaks());
-        left.extend(lock(&self.pool).leaks());
+    /// What is still allocated, open or referenced, of one driver or of all.
+    pub(crate) fn leaks(&self, driver: Option<DriverNumber>) -> Vec<String> {
+        let mut left = lock(&self.irps).leaks(driver);
+        left.extend(lock(&self.mdls).leaks(driver));
+        left.extend(lock(&self.handles).leaks(driver));
+        left.extend(lock(&self.work_items).leaks(driver));
+        left.extend(lock(&self.devices).leaks(driver));
+        left.extend(lock(&self.lookasides).leaks(driver));
+        left.extend(lock(&self.resources).leaks(driver));
+        left.extend(lock(&self.pool).leaks(driver));
         left
     }
 }

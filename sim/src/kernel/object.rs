@@ -17,8 +17,11 @@ use super::layout::{Header, Mutant, view};
 pub(crate) const NOTIFICATION_EVENT: u8 = 0;
 pub(crate) const SYNCHRONIZATION_EVENT: u8 = 1;
 pub(crate) const MUTANT: u8 = 2;
+pub(crate) const PROCESS: u8 = 3;
+pub(crate) const QUEUE: u8 = 4;
 pub(crate) const SEMAPHORE: u8 = 5;
 pub(crate) const THREAD: u8 = 6;
+pub(crate) const GATE: u8 = 7;
 pub(crate) const NOTIFICATION_TIMER: u8 = 8;
 pub(crate) const SYNCHRONIZATION_TIMER: u8 = 9;
 
@@ -74,8 +77,10 @@ impl Object {
             NOTIFICATION_EVENT
                 | SYNCHRONIZATION_EVENT
                 | MUTANT
+                | QUEUE
                 | SEMAPHORE
                 | THREAD
+                | GATE
                 | NOTIFICATION_TIMER
                 | SYNCHRONIZATION_TIMER
         );
@@ -91,8 +96,10 @@ impl Object {
     /// What ending a wait does to the object. True if a mutant was found abandoned.
     pub(crate) fn acquire(self, thread: usize) -> bool {
         match self.kind() {
-            SYNCHRONIZATION_EVENT | SYNCHRONIZATION_TIMER => self.header().state.store(0, SeqCst),
-            SEMAPHORE => {
+            SYNCHRONIZATION_EVENT | SYNCHRONIZATION_TIMER | GATE => {
+                self.header().state.store(0, SeqCst);
+            }
+            SEMAPHORE | QUEUE => {
                 self.header().state.fetch_sub(1, SeqCst);
             }
             MUTANT => {
@@ -111,8 +118,10 @@ impl Object {
             NOTIFICATION_EVENT => "notification event",
             SYNCHRONIZATION_EVENT => "synchronization event",
             MUTANT => "mutex",
+            QUEUE => "queue",
             SEMAPHORE => "semaphore",
             THREAD => "thread",
+            GATE => "gate of a guarded mutex",
             NOTIFICATION_TIMER | SYNCHRONIZATION_TIMER => "timer",
             _ => "unknown object",
         };

@@ -18,7 +18,7 @@ use crate::current::current;
 use crate::faults::Fault;
 use crate::sched::Thread;
 use crate::sim::{Shared, lock, offence};
-use crate::verifier::{Rule, Site};
+use crate::verifier::{DriverNumber, Rule, Site};
 
 const FLAG_UNINITIALIZED: POOL_FLAGS = 0x2;
 const FLAG_PAGED: POOL_FLAGS = 0x100;
@@ -171,23 +171,14 @@ impl Pool {
         Some(block.describe(*start))
     }
 
-    /// The number of the latest allocation.
-    pub(crate) fn latest(&self) -> u64 {
-        self.last
-    }
-
-    /// The driver's blocks that are left of those allocated after `serial`.
-    pub(crate) fn left_since(&self, serial: u64) -> Vec<String> {
+    /// The blocks that are left, of one driver or of all.
+    pub(crate) fn leaks(&self, driver: Option<DriverNumber>) -> Vec<String> {
         let left = self
             .live
             .iter()
-            .filter(|(_, block)| block.owner == Owner::Driver && block.serial > serial);
+            .filter(|(_, block)| block.owner == Owner::Driver && block.site.is_of(driver));
         left.map(|(address, block)| block.describe(*address))
             .collect()
-    }
-
-    pub(crate) fn leaks(&self) -> Vec<String> {
-        self.left_since(0)
     }
 
     /// Looks at every red zone and every freed block; the first that was written to is the error.
@@ -280,7 +271,13 @@ pub(crate) fn check_not_paged(me: &Thread, address: usize, what: &str) {
     }
 }
 
-fn allocate(
+/// Does this kind of pool of the older functions mean paged pool?
+pub(super) fn is_paged_type(pool: POOL_TYPE) -> bool {
+    pool & TYPE_PAGED != 0
+}
+
+/// Allocates for the driver; null if that is to fail.
+pub(super) fn allocate(
     me: &Arc<Thread>,
     size: usize,
     tag: u32,
@@ -299,7 +296,8 @@ fn allocate(
     core::ptr::with_exposed_provenance_mut(address)
 }
 
-fn free(me: &Arc<Thread>, address: usize, tag: Option<u32>) {
+/// Frees for the driver, or reports what is wrong with that.
+pub(super) fn free(me: &Arc<Thread>, address: usize, tag: Option<u32>) {
     require(me, DISPATCH, "ExFreePool");
     let size = lock(&me.sim.kernel.pool).size_of(address).unwrap_or(0);
     if lock(&me.sim.kernel.pool).is_paged(address) {
@@ -320,6 +318,16 @@ fn check_unused(me: &Arc<Thread>, address: usize, size: usize) {
             &format!("freed memory holds the {object}"),
         );
     }
+    check_no_lookaside(me, address, size);
+    if let Some(item) = lock(&me.sim.kernel.work_items).find_in(address, size) {
+        offence(Rule::FreedInUse, &format!("freed memory holds the {item}"));
+    }
+    if let Some(resource) = lock(&me.sim.kernel.resources).find_in(address, size) {
+        offence(
+            Rule::FreedInUse,
+            &format!("freed memory holds the {resource}"),
+        );
+    }
     if let Some(irp) = lock(&me.sim.kernel.irps).free_range(address, size) {
         offence(
             Rule::IrpFreedInFlight,
@@ -331,6 +339,20 @@ fn check_unused(me: &Arc<Thread>, address: usize, size: usize) {
             Rule::BufferFreed,
             &format!("freed memory is the buffer of {request}"),
         );
+    }
+}
+
+/// Reports a lookaside list in freed memory, and a list's entry that is not freed to it.
+fn check_no_lookaside(me: &Arc<Thread>, address: usize, size: usize) {
+    let lists = lock(&me.sim.kernel.lookasides);
+    let (list, owner) = (lists.find_in(address, size), lists.find_entry(address));
+    drop(lists);
+    if let Some(list) = list {
+        offence(Rule::FreedInUse, &format!("freed memory holds the {list}"));
+    }
+    if let Some(owner) = owner {
+        let details = format!("free of {address:#x}, an entry of the {owner}");
+        offence(Rule::BadFree, &details);
     }
 }
 
@@ -347,7 +369,7 @@ pub unsafe extern "C" fn ExAllocatePool2(flags: POOL_FLAGS, size: SIZE_T, tag: U
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ExAllocatePoolWithTag(pool: POOL_TYPE, size: SIZE_T, tag: ULONG) -> PVOID {
     let size = usize::try_from(size).unwrap_or(0);
-    let paged = pool & TYPE_PAGED != 0;
+    let paged = is_paged_type(pool);
     allocate(&current(), size, tag, paged, false, "ExAllocatePoolWithTag")
 }
 

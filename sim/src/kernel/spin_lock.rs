@@ -14,7 +14,9 @@ use core::sync::atomic::AtomicUsize;
 use core::sync::atomic::Ordering::SeqCst;
 use std::sync::Arc;
 
-use wdk_sys::{BOOLEAN, KIRQL, PKSPIN_LOCK};
+use wdk_sys::{
+    BOOLEAN, KIRQL, KLOCK_QUEUE_HANDLE, KSPIN_LOCK_QUEUE, PKLOCK_QUEUE_HANDLE, PKSPIN_LOCK,
+};
 
 use super::irql::{DISPATCH, require};
 use super::layout::view;
@@ -129,6 +131,61 @@ pub unsafe extern "C" fn KeTryToAcquireSpinLockAtDpcLevel(spin_lock: PKSPIN_LOCK
     }
     acquire(&me, word, None);
     1
+}
+
+/// Writes which lock a handle of an in-stack queued spin lock stands for.
+///
+/// # Safety
+///
+/// `handle` points to memory for a handle.
+unsafe fn remember(handle: PKLOCK_QUEUE_HANDLE, spin_lock: PKSPIN_LOCK, irql: KIRQL) {
+    let value = KLOCK_QUEUE_HANDLE {
+        LockQueue: KSPIN_LOCK_QUEUE {
+            Next: core::ptr::null_mut(),
+            Lock: spin_lock,
+        },
+        OldIrql: irql,
+    };
+    // SAFETY: promised by the caller.
+    unsafe { handle.write(value) };
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn KeAcquireInStackQueuedSpinLock(
+    spin_lock: PKSPIN_LOCK,
+    handle: PKLOCK_QUEUE_HANDLE,
+) {
+    // SAFETY: the driver passes an initialised spin lock that it keeps alive.
+    let irql = unsafe { KeAcquireSpinLockRaiseToDpc(spin_lock) };
+    // SAFETY: the driver passes memory for a handle.
+    unsafe { remember(handle, spin_lock, irql) };
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn KeReleaseInStackQueuedSpinLock(handle: PKLOCK_QUEUE_HANDLE) {
+    // SAFETY: the driver passes the handle with which it took the lock.
+    let handle = unsafe { handle.read() };
+    // SAFETY: as in KeAcquireSpinLockRaiseToDpc.
+    unsafe { KeReleaseSpinLock(handle.LockQueue.Lock, handle.OldIrql) };
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn KeAcquireInStackQueuedSpinLockAtDpcLevel(
+    spin_lock: PKSPIN_LOCK,
+    handle: PKLOCK_QUEUE_HANDLE,
+) {
+    // SAFETY: the driver passes an initialised spin lock that it keeps alive.
+    unsafe { KeAcquireSpinLockAtDpcLevel(spin_lock) };
+    // SAFETY: the driver passes memory for a handle.
+    unsafe { remember(handle, spin_lock, DISPATCH) };
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn KeReleaseInStackQueuedSpinLockFromDpcLevel(handle: PKLOCK_QUEUE_HANDLE) {
+    // SAFETY: the driver passes the handle with which it took the lock.
+    let handle = unsafe { handle.read() };
+    // SAFETY: as in KeAcquireSpinLockRaiseToDpc.
+    unsafe { KeReleaseSpinLockFromDpcLevel(handle.LockQueue.Lock) };
 }
 
 fn require_dispatch(me: &Thread, function: &str) {

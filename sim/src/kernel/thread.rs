@@ -13,18 +13,24 @@ use core::ffi::c_void;
 use std::sync::Arc;
 
 use wdk_sys::{
-    HANDLE, KPRIORITY, NTSTATUS, PCLIENT_ID, PEPROCESS, PHANDLE, PKSTART_ROUTINE, PKTHREAD,
-    POBJECT_ATTRIBUTES, PVOID, STATUS_INSUFFICIENT_RESOURCES, STATUS_INVALID_PARAMETER,
+    HANDLE, KPRIORITY, NTSTATUS, PCLIENT_ID, PEPROCESS, PETHREAD, PHANDLE, PKSTART_ROUTINE,
+    PKTHREAD, POBJECT_ATTRIBUTES, PVOID, STATUS_INSUFFICIENT_RESOURCES, STATUS_INVALID_PARAMETER,
     STATUS_SUCCESS, ULONG,
 };
 
 use super::handle::HandleObject;
-use super::irql::{PASSIVE, require};
+use super::irql::{APC, PASSIVE, require};
+use super::layout::Header;
+use super::object::PROCESS;
+use super::region;
 use crate::current::current;
 use crate::faults::Fault;
 use crate::sched::{Role, Thread};
 use crate::sim::{lock, offence};
 use crate::verifier::Rule;
+
+/// The process id of the system.
+const SYSTEM_PROCESS: usize = 4;
 
 unsafe extern "C" {
     fn wsk_sim_run_thread(start: extern "C" fn(*mut c_void), context: *mut c_void);
@@ -72,6 +78,7 @@ pub(crate) fn check_end(me: &Arc<Thread>) {
             &format!("{} ended at IRQL {}", me.describe(), me.irql()),
         );
     }
+    region::check_unchanged(me, (0, 0), &me.describe());
 }
 
 #[unsafe(no_mangle)]
@@ -123,20 +130,104 @@ pub unsafe extern "C" fn PsTerminateSystemThread(_status: NTSTATUS) -> NTSTATUS 
     STATUS_INVALID_PARAMETER
 }
 
+/// The system process. Drivers get its address; there is nothing to see in it.
+pub(crate) struct Process(Header);
+
+impl Default for Process {
+    fn default() -> Self {
+        Self(Header::new(PROCESS, size_of::<Header>(), 0))
+    }
+}
+
+impl Process {
+    pub(super) fn address(&self) -> usize {
+        core::ptr::from_ref(&self.0).expose_provenance()
+    }
+}
+
+/// The client id of the thread with the number `id`.
+fn client_id(id: usize) -> HANDLE {
+    core::ptr::without_provenance_mut((id + 2) * 4)
+}
+
+/// The address of a thread's object.
+fn address(thread: &Thread) -> usize {
+    core::ptr::from_ref(thread.object().header()).expose_provenance()
+}
+
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn KeGetCurrentThread() -> PKTHREAD {
-    core::ptr::with_exposed_provenance_mut(current().object().address())
+    core::ptr::with_exposed_provenance_mut(address(&current()))
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn PsGetCurrentThread() -> PETHREAD {
+    core::ptr::with_exposed_provenance_mut(address(&current()))
 }
 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn PsGetCurrentThreadId() -> HANDLE {
-    core::ptr::without_provenance_mut((current().id + 1) * 4)
+    client_id(current().id)
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn PsGetThreadId(thread: PETHREAD) -> HANDLE {
+    let alive = current().sim.sched.live_threads();
+    let found = alive.iter().find(|other| address(other) == thread.addr());
+    found.map_or(core::ptr::null_mut(), |thread| client_id(thread.id))
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn PsLookupThreadByThreadId(id: HANDLE, thread: *mut PETHREAD) -> NTSTATUS {
+    let me = current();
+    require(&me, APC, "PsLookupThreadByThreadId");
+    let alive = me.sim.sched.live_threads();
+    let Some(found) = alive.into_iter().find(|other| client_id(other.id) == id) else {
+        return STATUS_INVALID_PARAMETER;
+    };
+    let address = address(&found);
+    lock(&me.sim.kernel.handles).reference(&me.sim, address, HandleObject::Thread(found));
+    // SAFETY: the driver passes a place for the pointer.
+    unsafe { thread.write(core::ptr::with_exposed_provenance_mut(address)) };
+    STATUS_SUCCESS
 }
 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn IoGetCurrentProcess() -> PEPROCESS {
+    core::ptr::with_exposed_provenance_mut(current().sim.kernel.process.address())
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn PsGetCurrentProcess() -> PEPROCESS {
+    // SAFETY: there are no conditions.
+    unsafe { IoGetCurrentProcess() }
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn PsGetCurrentProcessId() -> HANDLE {
+    core::ptr::without_provenance_mut(SYSTEM_PROCESS)
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn PsGetProcessId(_process: PEPROCESS) -> HANDLE {
+    core::ptr::without_provenance_mut(SYSTEM_PROCESS)
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn PsLookupProcessByProcessId(
+    id: HANDLE,
+    process: *mut PEPROCESS,
+) -> NTSTATUS {
     let me = current();
-    core::ptr::without_provenance_mut(Arc::as_ptr(&me.sim).addr())
+    require(&me, APC, "PsLookupProcessByProcessId");
+    if id.addr() != SYSTEM_PROCESS {
+        return STATUS_INVALID_PARAMETER;
+    }
+    let address = me.sim.kernel.process.address();
+    lock(&me.sim.kernel.handles).reference(&me.sim, address, HandleObject::Process);
+    // SAFETY: the driver passes a place for the pointer.
+    unsafe { process.write(core::ptr::with_exposed_provenance_mut(address)) };
+    STATUS_SUCCESS
 }
 
 #[unsafe(no_mangle)]

@@ -13,7 +13,7 @@ const EPOCH: u64 = 133_485_408_000_000_000;
 /// Ticks of the performance counter in a second.
 const FREQUENCY: i64 = 10_000_000;
 /// Processors that a driver sees.
-const PROCESSORS: ULONG = 4;
+pub(super) const PROCESSORS: ULONG = 4;
 
 /// The virtual time that an NT time-out means: negative is relative, positive is absolute system
 /// time.

@@ -15,7 +15,6 @@ use wdk_sys::{
     STATUS_SUCCESS, STATUS_TIMEOUT, ULONG, WAIT_TYPE,
 };
 
-use super::handle::HandleObject;
 use super::irql::{APC, DISPATCH, PASSIVE, require};
 use super::object::Object;
 use super::time::deadline;
@@ -36,11 +35,7 @@ fn wait(
     all: bool,
     timeout: Option<i64>,
 ) -> NTSTATUS {
-    if timeout == Some(0) {
-        require(me, DISPATCH, function);
-    } else {
-        check_may_block(me, function);
-    }
+    check_may_wait(me, timeout, function);
     if let Some(object) = objects.iter().find(|object| !object.is_initialised()) {
         offence(
             Rule::UninitialisedObject,
@@ -52,6 +47,15 @@ fn wait(
         Outcome::Signalled(index) => STATUS_SUCCESS + status_index(index),
         Outcome::Abandoned(index) => STATUS_ABANDONED + status_index(index),
         Outcome::Timeout => STATUS_TIMEOUT,
+    }
+}
+
+/// Reports a wait with this time-out where it is forbidden.
+pub(super) fn check_may_wait(me: &Thread, timeout: Option<i64>, function: &str) {
+    if timeout == Some(0) {
+        require(me, DISPATCH, function);
+    } else {
+        check_may_block(me, function);
     }
 }
 
@@ -72,7 +76,7 @@ fn status_index(index: usize) -> NTSTATUS {
 /// # Safety
 ///
 /// `timeout` is null or points to a `LARGE_INTEGER`.
-unsafe fn read_timeout(timeout: PLARGE_INTEGER) -> Option<i64> {
+pub(super) unsafe fn read_timeout(timeout: PLARGE_INTEGER) -> Option<i64> {
     if timeout.is_null() {
         return None;
     }
@@ -110,10 +114,13 @@ pub unsafe extern "C" fn ZwWaitForSingleObject(
 ) -> NTSTATUS {
     let me = current();
     require(&me, PASSIVE, "ZwWaitForSingleObject");
-    let object = match lock(&me.sim.kernel.handles).get(handle) {
-        Some(HandleObject::Thread(thread)) => thread.object(),
-        Some(HandleObject::Key(_)) => return STATUS_OBJECT_TYPE_MISMATCH,
-        None => return STATUS_INVALID_HANDLE,
+    let found = lock(&me.sim.kernel.handles).get(handle);
+    let Some(found) = found else {
+        return STATUS_INVALID_HANDLE;
+    };
+    // `found` keeps the object alive while this waits, even if the handle is closed meanwhile.
+    let Some(object) = found.waitable() else {
+        return STATUS_OBJECT_TYPE_MISMATCH;
     };
     // SAFETY: the driver passes null or a time-out.
     let timeout = unsafe { read_timeout(timeout) };

@@ -8,10 +8,10 @@
 use std::sync::atomic::Ordering::{Acquire, Release, SeqCst};
 use std::sync::{Arc, MutexGuard};
 
-use super::state::{Choice, Job, Sched, Slot, State, Status, Work};
+use super::state::{Choice, Delivery, Sched, Slot, State, Status, Work};
 use super::thread::{Role, Thread};
 use crate::current::set_current;
-use crate::kernel::{dpc, irql, thread as exports};
+use crate::kernel::{dpc, irql, region, thread as exports};
 use crate::sim::Shared;
 use crate::verifier::{self, Rule, Site};
 
@@ -19,6 +19,9 @@ impl Sched {
     /// A scheduling point: someone else may run, or a delivery arrive, before this returns.
     pub(crate) fn point(&self, me: &Arc<Thread>) {
         let mut state = self.state();
+        if state.step() {
+            stuck(me, state, &Choice::Livelock);
+        }
         let alone = state.ready.len() == 1 && state.dispatch.is_empty() && state.passive.is_empty();
         let one_in = state.preempt_one_in;
         if alone || !state.rng.one_in(one_in) {
@@ -27,9 +30,9 @@ impl Sched {
         match state.choose(&me.sim, me.irql() < irql::DISPATCH) {
             Choice::Thread(id) if id == me.id => {}
             Choice::Thread(id) => self.switch(me, state, id),
-            Choice::Host(job) => {
+            Choice::Host(delivery) => {
                 drop(state);
-                run_job(me, job);
+                carry(me, delivery);
             }
             why @ (Choice::Hang | Choice::Livelock) => stuck(me, state, &why),
         }
@@ -41,12 +44,12 @@ impl Sched {
             match state.choose(&me.sim, me.irql() < irql::DISPATCH) {
                 Choice::Thread(id) if id == me.id => return,
                 Choice::Thread(id) => return self.switch(me, state, id),
-                Choice::Host(job) => {
+                Choice::Host(delivery) => {
                     state.slots[me.id].hosting = true;
                     let status = state.slots[me.id].status;
                     state.make_ready(me.id);
                     drop(state);
-                    run_job(me, job);
+                    carry(me, delivery);
                     state = self.state();
                     state.end_hosting(me.id, status);
                 }
@@ -154,20 +157,20 @@ impl State {
             status: Status::Waiting,
             hosting: false,
             wait: None,
-            job: None,
+            delivery: None,
         });
         thread
     }
 
-    /// Gives `job` to a helper and makes that ready.
-    pub(super) fn assign(&mut self, sim: &Arc<Shared>, job: Job) -> usize {
+    /// Gives `delivery` to a helper and makes that ready.
+    pub(super) fn assign(&mut self, sim: &Arc<Shared>, delivery: Delivery) -> usize {
         let id = self.idle_helpers.pop().unwrap_or_else(|| {
             let name = format!("helper {}", self.slots.len());
             let thread = self.add_thread(sim, Role::Helper, &name, Site::unknown());
             start(&thread, help);
             thread.id
         });
-        self.slots[id].job = Some(job);
+        self.slots[id].delivery = Some(delivery);
         self.make_ready(id);
         id
     }
@@ -201,7 +204,7 @@ fn start(thread: &Arc<Thread>, body: impl FnOnce(&Arc<Thread>) + Send + 'static)
     let _ = thread.host.set(handle.thread().clone());
 }
 
-/// A helper's life: take a job, run it, wait for the next.
+/// A helper's life: take a delivery, carry it, wait for the next.
 fn help(me: &Arc<Thread>) {
     let sched = &me.sim.sched;
     loop {
@@ -211,9 +214,9 @@ fn help(me: &Arc<Thread>) {
             }
             std::thread::park();
         }
-        let job = sched.state().slots[me.id].job.take();
-        if let Some(job) = job {
-            run_job(me, job);
+        let delivery = sched.state().slots[me.id].delivery.take();
+        if let Some(delivery) = delivery {
+            carry(me, delivery);
         }
         let mut state = sched.state();
         state.make_waiting(me.id, Status::Waiting);
@@ -243,15 +246,21 @@ fn exit(me: &Arc<Thread>) {
     }
 }
 
-/// Runs a delivery at its IRQL on top of whatever `me` was doing.
-pub(crate) fn run_job(me: &Arc<Thread>, job: Job) {
+/// What reports call a delivery.
+const DELIVERY: &str = "a deferred routine, work item or completion";
+
+/// Carries a delivery at its IRQL, on top of whatever `me` was doing.
+pub(crate) fn carry(me: &Arc<Thread>, delivery: Delivery) {
+    let Delivery { job, driver } = delivery;
     let before = me.set_irql(job.irql);
     let completions = me.completions.swap(0, SeqCst);
-    match job.work {
+    let regions = region::depth(me);
+    me.as_driver(driver, || match job.work {
         Work::Call(call) => call(),
         Work::Dpc(address) => dpc::run(address),
-    }
-    irql::check_unchanged(me, job.irql, "a deferred routine or completion");
+    });
+    irql::check_unchanged(me, job.irql, DELIVERY);
+    region::check_unchanged(me, regions, DELIVERY);
     me.completions.store(completions, SeqCst);
     me.set_irql(before);
 }
@@ -265,7 +274,7 @@ fn stuck(me: &Arc<Thread>, state: MutexGuard<'_, State>, why: &Choice) -> ! {
     } else {
         Rule::Hang
     };
-    let open = me.sim.wsk.leaks().join("\n  ");
+    let open = me.sim.wsk.leaks(None).join("\n  ");
     let details = format!("threads that cannot go on:\n{blocked}open in WSK:\n  {open}");
     verifier::stop(&me.sim, rule, &details)
 }

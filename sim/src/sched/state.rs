@@ -9,12 +9,11 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use super::thread::Thread;
 use super::wait::Wait;
+use crate::current;
 use crate::kernel::object::Object;
 use crate::rng::Rng;
-use crate::sim::{Shared, lock};
-
-/// After so many choices without an end a simulation is taken to be in a live lock.
-const STEP_LIMIT: u64 = 100_000_000;
+use crate::sim::{Config, Shared, lock};
+use crate::verifier::DriverNumber;
 
 /// The scheduler of one simulation.
 pub(crate) struct Sched {
@@ -31,10 +30,23 @@ pub(crate) enum Work {
     Dpc(usize),
 }
 
-/// A delivery and the IRQL at which it runs.
+/// What is to be delivered, and the IRQL at which it runs.
 pub(crate) struct Job {
     pub(crate) irql: u8,
     pub(crate) work: Work,
+}
+
+/// A delivery, for the driver that asked for it.
+pub(crate) struct Delivery {
+    pub(super) job: Job,
+    pub(super) driver: DriverNumber,
+}
+
+/// When a timer that is set is due, and who has set it.
+#[derive(Clone, Copy)]
+pub(super) struct SetTimer {
+    pub(super) key: (u64, u64),
+    pub(super) driver: DriverNumber,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -52,19 +64,19 @@ pub(super) struct Slot {
     /// It runs a delivery on top of its wait.
     pub(super) hosting: bool,
     pub(super) wait: Option<Wait>,
-    pub(super) job: Option<Job>,
+    pub(super) delivery: Option<Delivery>,
 }
 
 pub(super) enum Timed {
     WaitTimeout(usize),
     Timer(Object),
-    Job(Job),
+    Delivery(Delivery),
 }
 
 pub(super) enum Choice {
     Thread(usize),
     /// Run it here, on top of the choosing thread.
-    Host(Job),
+    Host(Delivery),
     /// Nothing can ever run again.
     Hang,
     /// Too many choices.
@@ -76,26 +88,28 @@ pub(crate) struct State {
     pub(super) now: u64,
     pub(super) slots: Vec<Slot>,
     pub(super) ready: Vec<usize>,
-    pub(super) dispatch: Vec<Job>,
-    pub(super) passive: Vec<Job>,
+    pub(super) dispatch: Vec<Delivery>,
+    pub(super) passive: Vec<Delivery>,
     pub(super) timed: BTreeMap<(u64, u64), Timed>,
     pub(super) serial: u64,
     pub(super) waits: HashMap<usize, Vec<usize>>,
-    pub(super) timers: HashMap<usize, (u64, u64)>,
+    pub(super) timers: HashMap<usize, SetTimer>,
     pub(super) idle_helpers: Vec<usize>,
     /// The body's thread once the body has returned: it goes on when nothing else can.
     pub(super) draining: Option<usize>,
     pub(super) steps: u64,
+    /// After so many steps without an end a simulation is taken to be in a live lock.
+    pub(super) step_limit: u64,
     pub(super) preempt_one_in: usize,
 }
 
 impl Sched {
-    pub(crate) fn new(seed: u64, preempt_one_in: usize) -> Self {
+    pub(crate) fn new(config: &Config) -> Self {
         Self {
             current: AtomicUsize::new(0),
             stopped: AtomicBool::new(false),
             state: Mutex::new(State {
-                rng: Rng::new(seed),
+                rng: Rng::new(config.seed),
                 now: 0,
                 slots: Vec::new(),
                 ready: Vec::new(),
@@ -108,7 +122,8 @@ impl Sched {
                 idle_helpers: Vec::new(),
                 draining: None,
                 steps: 0,
-                preempt_one_in,
+                step_limit: config.step_limit,
+                preempt_one_in: config.preempt_one_in,
             }),
         }
     }
@@ -137,30 +152,33 @@ impl Sched {
 
     /// Queues a delivery, after `delay` (100 ns units) if that is not zero.
     pub(crate) fn deliver(&self, delay: u64, job: Job) {
+        let driver = current::driver();
+        let delivery = Delivery { job, driver };
         let mut state = self.state();
         if delay == 0 {
-            state.push_job(job);
+            state.push(delivery);
         } else {
             let due = state.now + delay;
-            state.add_timed(due, Timed::Job(job));
+            state.add_timed(due, Timed::Delivery(delivery));
         }
     }
 
     /// Takes a DPC out of the queue again; false if it is not there.
     pub(crate) fn remove_dpc(&self, address: usize) -> bool {
         let mut state = self.state();
-        let queued = |job: &Job| matches!(job.work, Work::Dpc(dpc) if dpc == address);
+        let queued =
+            |delivery: &Delivery| matches!(delivery.job.work, Work::Dpc(dpc) if dpc == address);
         let found = state.dispatch.iter().position(queued);
         found.map(|index| state.dispatch.remove(index)).is_some()
     }
 
     /// Takes all DPCs that wait for delivery.
-    pub(crate) fn take_dpcs(&self) -> Vec<Job> {
+    pub(crate) fn take_dpcs(&self) -> Vec<Delivery> {
         let mut state = self.state();
         let queue = std::mem::take(&mut state.dispatch);
         let (dpcs, rest) = queue
             .into_iter()
-            .partition(|job| matches!(job.work, Work::Dpc(_)));
+            .partition(|delivery| matches!(delivery.job.work, Work::Dpc(_)));
         state.dispatch = rest;
         dpcs
     }
@@ -174,7 +192,7 @@ impl Sched {
             .collect()
     }
 
-    /// How many choices were made.
+    /// How many scheduling points and choices there were.
     pub(crate) fn steps(&self) -> u64 {
         self.state().steps
     }
@@ -187,11 +205,23 @@ impl Sched {
         thread.map_or_else(|| format!("thread {id}"), |thread| thread.describe())
     }
 
-    /// The addresses of timers that are set.
-    pub(crate) fn set_timers(&self) -> Vec<usize> {
-        let mut set: Vec<_> = self.state().timers.keys().copied().collect();
-        set.sort_unstable();
-        set
+    /// The timers that are set and the DPCs that wait for delivery.
+    pub(crate) fn leaks(&self, driver: Option<DriverNumber>) -> Vec<String> {
+        let state = self.state();
+        let of = |other: DriverNumber| driver.is_none_or(|driver| driver == other);
+        let set = state.timers.iter().filter(|(_, timer)| of(timer.driver));
+        let mut timers: Vec<_> = set.map(|(address, _)| *address).collect();
+        timers.sort_unstable();
+        let queued = state.dispatch.iter().filter(|delivery| of(delivery.driver));
+        let dpcs = queued.filter_map(|delivery| match delivery.job.work {
+            Work::Dpc(address) => Some(format!("DPC at {address:#x} queued")),
+            Work::Call(_) => None,
+        });
+        timers
+            .iter()
+            .map(|timer| format!("timer at {timer:#x} still set"))
+            .chain(dpcs)
+            .collect()
     }
 
     /// Does anyone wait for an object, or is a timer set, within the memory at `start`?
@@ -218,13 +248,13 @@ impl Sched {
 }
 
 impl State {
-    pub(super) fn push_job(&mut self, job: Job) {
-        if job.irql == 0 {
+    pub(super) fn push(&mut self, delivery: Delivery) {
+        if delivery.job.irql == 0 {
             &mut self.passive
         } else {
             &mut self.dispatch
         }
-        .push(job);
+        .push(delivery);
     }
 
     pub(super) fn add_timed(&mut self, due: u64, timed: Timed) -> (u64, u64) {
@@ -245,11 +275,16 @@ impl State {
         self.ready.retain(|other| *other != id);
     }
 
+    /// Counts a step; true if there were too many.
+    pub(super) fn step(&mut self) -> bool {
+        self.steps += 1;
+        self.steps > self.step_limit
+    }
+
     /// Chooses what happens next. `host`: may the choosing thread carry a delivery itself?
     pub(super) fn choose(&mut self, sim: &Arc<Shared>, host: bool) -> Choice {
         loop {
-            self.steps += 1;
-            if self.steps > STEP_LIMIT {
+            if self.step() {
                 return Choice::Livelock;
             }
             let (ready, dispatch) = (self.ready.len(), self.dispatch.len());
@@ -268,14 +303,14 @@ impl State {
                 return Choice::Thread(self.ready[pick]);
             }
             if pick < ready + dispatch {
-                let job = self.dispatch.swap_remove(pick - ready);
+                let delivery = self.dispatch.swap_remove(pick - ready);
                 if host {
-                    return Choice::Host(job);
+                    return Choice::Host(delivery);
                 }
-                return Choice::Thread(self.assign(sim, job));
+                return Choice::Thread(self.assign(sim, delivery));
             }
-            let job = self.passive.swap_remove(pick - ready - dispatch);
-            return Choice::Thread(self.assign(sim, job));
+            let delivery = self.passive.swap_remove(pick - ready - dispatch);
+            return Choice::Thread(self.assign(sim, delivery));
         }
     }
 
@@ -292,7 +327,7 @@ impl State {
             match entry.remove() {
                 Timed::WaitTimeout(id) => self.time_out(id),
                 Timed::Timer(timer) => self.expire(timer),
-                Timed::Job(job) => self.push_job(job),
+                Timed::Delivery(delivery) => self.push(delivery),
             }
         }
         true

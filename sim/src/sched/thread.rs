@@ -3,13 +3,14 @@
 //! Shared between the thread itself, the scheduler and the handle table. It decides nothing.
 
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::atomic::{AtomicU8, AtomicU32};
+use std::sync::atomic::{AtomicU8, AtomicU32, AtomicUsize};
 use std::sync::{Arc, Mutex, OnceLock};
 
 use crate::kernel::layout::Header;
 use crate::kernel::object::{Object, THREAD};
+use crate::kernel::region::Regions;
 use crate::sim::Shared;
-use crate::verifier::Site;
+use crate::verifier::{DriverNumber, Site};
 
 /// Why a thread exists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,16 +33,22 @@ pub(crate) struct Thread {
     /// What a driver sees as the thread object.
     object: Header,
     irql: AtomicU8,
+    /// The driver whose code it runs now.
+    driver: AtomicU32,
     /// How many completion routines are on this thread's stack.
     pub(crate) completions: AtomicU32,
     /// The spin locks it holds: address, and the IRQL before the lock was taken (none for the
     /// `AtDpcLevel` functions).
     pub(crate) locks: Mutex<Vec<(usize, Option<u8>)>>,
+    pub(crate) regions: Regions,
+    /// The list whose `SLIST_HEADER` it looked at last.
+    pub(crate) last_list: AtomicUsize,
     pub(super) host: OnceLock<std::thread::Thread>,
 }
 
 impl Thread {
     pub(super) fn new(sim: Arc<Shared>, id: usize, role: Role, name: String, site: Site) -> Self {
+        let driver = site.driver();
         Self {
             sim,
             id,
@@ -50,8 +57,11 @@ impl Thread {
             site,
             object: Header::new(THREAD, 0x80, 0),
             irql: AtomicU8::new(0),
+            driver: AtomicU32::new(driver),
             completions: AtomicU32::new(0),
             locks: Mutex::new(Vec::new()),
+            regions: Regions::default(),
+            last_list: AtomicUsize::new(0),
             host: OnceLock::new(),
         }
     }
@@ -66,6 +76,18 @@ impl Thread {
 
     pub(crate) fn set_irql(&self, irql: u8) -> u8 {
         self.irql.swap(irql, Relaxed)
+    }
+
+    pub(crate) fn driver(&self) -> DriverNumber {
+        self.driver.load(Relaxed)
+    }
+
+    /// Makes a call into the code of `driver`.
+    pub(crate) fn as_driver<T>(&self, driver: DriverNumber, call: impl FnOnce() -> T) -> T {
+        let before = self.driver.swap(driver, Relaxed);
+        let result = call();
+        self.driver.store(before, Relaxed);
+        result
     }
 
     pub(super) fn unpark(&self) {

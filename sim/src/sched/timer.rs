@@ -8,10 +8,12 @@
 
 use core::sync::atomic::Ordering::SeqCst;
 
-use super::state::{Job, Sched, State, Timed, Work};
+use super::state::{Delivery, Job, Sched, SetTimer, State, Timed, Work};
+use crate::current;
 use crate::kernel::dpc;
 use crate::kernel::layout::{Timer, view};
 use crate::kernel::object::Object;
+use crate::verifier::DriverNumber;
 
 impl Sched {
     /// Sets `timer`; true if it was set already.
@@ -19,7 +21,7 @@ impl Sched {
         let mut state = self.state();
         let was_set = state.cancel_timer(timer);
         timer.header().state.store(0, SeqCst);
-        state.arm(timer, due);
+        state.arm(timer, due, current::driver());
         was_set
     }
 
@@ -30,23 +32,25 @@ impl Sched {
 }
 
 impl State {
-    fn arm(&mut self, timer: Object, due: u64) {
+    fn arm(&mut self, timer: Object, due: u64, driver: DriverNumber) {
         let key = self.add_timed(due, Timed::Timer(timer));
-        self.timers.insert(timer.address(), key);
+        let set = SetTimer { key, driver };
+        self.timers.insert(timer.address(), set);
         timer.header().inserted.store(1, SeqCst);
     }
 
     fn cancel_timer(&mut self, timer: Object) -> bool {
-        let Some(key) = self.timers.remove(&timer.address()) else {
+        let Some(set) = self.timers.remove(&timer.address()) else {
             return false;
         };
-        self.timed.remove(&key);
+        self.timed.remove(&set.key);
         timer.header().inserted.store(0, SeqCst);
         true
     }
 
     pub(super) fn expire(&mut self, object: Object) {
-        self.timers.remove(&object.address());
+        let set = self.timers.remove(&object.address());
+        let driver = set.map_or(0, |set| set.driver);
         object.header().inserted.store(0, SeqCst);
         object.header().state.store(1, SeqCst);
         // SAFETY: only set timers are here, and the verifier reports the freeing of one [ddi
@@ -55,14 +59,15 @@ impl State {
         let period = timer.period.load(SeqCst);
         if period != 0 {
             let due = self.now + u64::from(period) * 10_000;
-            self.arm(object, due);
+            self.arm(object, due, driver);
         }
         let dpc = timer.dpc.load(SeqCst);
         if !dpc.is_null() && dpc::mark_queued(dpc) {
-            self.push_job(Job {
+            let job = Job {
                 irql: 2,
                 work: Work::Dpc(dpc.addr()),
-            });
+            };
+            self.push(Delivery { job, driver });
         }
         self.signal(object);
     }

@@ -15,7 +15,7 @@ mod site;
 
 pub use report::Report;
 pub use rule::Rule;
-pub(crate) use site::Site;
+pub(crate) use site::{DriverNumber, Site};
 
 use std::sync::Arc;
 

@@ -34,6 +34,15 @@ rules! {
          returned",
     UninitialisedObject:
         "an event, semaphore, mutex or timer must be initialised before it is used",
+    FastMutex:
+        "a fast mutex or guarded mutex is acquired once at a time, with APCs held back, and \
+         released by the same thread at the same IRQL",
+    Region: "a thread leaves each critical and guarded region that it entered, once",
+    Resource:
+        "a resource is acquired with APCs held back, released by whoever holds it, and deleted \
+         once, when nobody does",
+    InterlockedList: "the header and the entries of an interlocked list lie at multiples of 16",
+    CorruptList: "the links of a list must lead forth and back",
     MutexOwner: "a mutex is released only by the thread that owns it",
     DoubleFree: "pool memory is freed once",
     BadFree:
@@ -43,7 +52,20 @@ rules! {
     WriteAfterFree: "a driver must not write to memory it has freed",
     FreedInUse: "memory must not be freed while the kernel uses an object in it",
     PagedAtDispatch: "paged pool must not be used at `DISPATCH_LEVEL` [wsk 1.4]",
+    LookasideList:
+        "a lookaside list is initialised in nonpaged memory, and deleted once, when every entry \
+         that was taken from it has been freed to it",
     IrpCompletedTwice: "an IRP is completed once by each driver that was given it",
+    IrpCompletion:
+        "an IRP is completed with a final status, after its cancel routine was taken out",
+    IrpPending:
+        "a dispatch routine returns `STATUS_PENDING` if it has marked the IRP pending, and only \
+         then [wsk 3.14]",
+    IrpForgotten:
+        "a dispatch routine that does not return `STATUS_PENDING` has completed the IRP, or \
+         passed it on and returns what that returned",
+    IrpStatus: "a dispatch routine that has completed the IRP returns the IRP's status",
+    CancelRoutine: "a cancel routine releases the cancel spin lock, and returns at that IRQL",
     IrpFreedInFlight: "an IRP must not be freed while another driver owns it [wsk 3.5]",
     IrpReusedInFlight:
         "an IRP must not be initialised again while another driver owns it [wsk 3.5]",
@@ -95,6 +117,8 @@ rules! {
         "everything that a driver created must be gone when it is unloaded and when the test ends",
     BugCheck: "the driver stopped the system",
     Hang: "no thread can ever run again: each waits for what only another could do",
-    Livelock: "the simulation goes on without getting anywhere",
-    Unresponsive: "a thread runs for a minute of real time without calling the kernel",
+    Livelock: "the simulation goes on and on (for more scheduling points than the test allows)",
+    Unresponsive:
+        "a thread must not run for long (a minute of real time, unless the test says otherwise) \
+         without calling the kernel",
 }

@@ -1,35 +1,58 @@
-//! Where an object was created: the driver's part of a backtrace.
+//! Who created an object, and where: the driver, and its part of a backtrace.
 //!
-//! Capturing one costs tens of microseconds, so runs over many seeds do without; the seed that
-//! fails is run again with them.
+//! Capturing a backtrace costs tens of microseconds, so runs over many seeds do without; the seed
+//! that fails is run again with them.
 
 use std::backtrace::Backtrace;
 use std::fmt;
 use std::sync::Arc;
 
+use crate::current;
 use crate::sim::Shared;
 
 /// At most this many frames are shown.
 const FRAMES: usize = 8;
 
-/// A place in the driver's code, or nothing when backtraces are off.
+/// The number of a driver that was loaded into the simulation; 0 is the test's own code.
+pub(crate) type DriverNumber = u32;
+
+/// A driver, and a place in its code unless backtraces are off.
 #[derive(Debug, Clone)]
-pub(crate) struct Site(Option<Arc<Backtrace>>);
+pub(crate) struct Site {
+    driver: DriverNumber,
+    backtrace: Option<Arc<Backtrace>>,
+}
 
 impl Site {
     pub(crate) fn here(sim: &Shared) -> Self {
-        Self(sim.backtraces.then(|| Arc::new(Backtrace::force_capture())))
+        let capture = || Arc::new(Backtrace::force_capture());
+        Self {
+            driver: current::driver(),
+            backtrace: sim.backtraces.then(capture),
+        }
     }
 
     pub(crate) const fn unknown() -> Self {
-        Self(None)
+        Self {
+            driver: 0,
+            backtrace: None,
+        }
+    }
+
+    pub(crate) fn driver(&self) -> DriverNumber {
+        self.driver
+    }
+
+    /// Is this the work of `driver`? Everything is somebody's.
+    pub(crate) fn is_of(&self, driver: Option<DriverNumber>) -> bool {
+        driver.is_none_or(|driver| driver == self.driver)
     }
 }
 
 impl fmt::Display for Site {
     /// Starts with " at" on the same line, or writes nothing.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Some(backtrace) = &self.0 else {
+        let Some(backtrace) = &self.backtrace else {
             return Ok(());
         };
         f.write_str(" at")?;

@@ -42,6 +42,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
 use crate::sim::lock;
+use crate::verifier::DriverNumber;
 use registration::Registrations;
 use socket::Socket;
 
@@ -79,11 +80,15 @@ impl Wsk {
     }
 
     /// Sockets and registrations that are left.
-    pub(crate) fn leaks(&self) -> Vec<String> {
+    pub(crate) fn leaks(&self, driver: Option<DriverNumber>) -> Vec<String> {
         let all: Vec<_> = lock(&self.sockets).all.values().cloned().collect();
-        let open = all.iter().filter(|socket| !socket.is_gone());
+        let registrations = lock(&self.registrations);
+        let made = all
+            .iter()
+            .filter(|socket| registrations.is_of(socket.client, driver));
+        let open = made.filter(|socket| !socket.is_gone());
         let mut left: Vec<_> = open.map(|socket| socket.describe()).collect();
-        left.extend(lock(&self.registrations).leaks());
+        left.extend(registrations.leaks(driver));
         left
     }
 

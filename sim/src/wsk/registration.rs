@@ -31,7 +31,7 @@ use crate::kernel::object::{NOTIFICATION_EVENT, Object};
 use crate::kernel::wait::check_may_block;
 use crate::sched::Thread;
 use crate::sim::{Shared, Sim, lock, offence};
-use crate::verifier::{Rule, Site};
+use crate::verifier::{DriverNumber, Rule, Site};
 
 /// Where the addresses of clients, as `WSK_PROVIDER_NPI` carries them, begin; they point to
 /// nothing.
@@ -133,11 +133,18 @@ impl Registrations {
             .map_or(0, |registration| registration.static_events)
     }
 
-    pub(super) fn leaks(&self) -> Vec<String> {
-        let open = self
+    /// Did `driver` register this client? Everybody's clients were registered by somebody.
+    pub(super) fn is_of(&self, client: usize, driver: Option<DriverNumber>) -> bool {
+        let mut registrations = self.blocks.values();
+        registrations.any(|found| found.client() == client && found.site.is_of(driver))
+    }
+
+    pub(super) fn leaks(&self, driver: Option<DriverNumber>) -> Vec<String> {
+        let made = self
             .blocks
             .iter()
-            .filter(|(_, registration)| !registration.gone);
+            .filter(|(_, registration)| registration.site.is_of(driver));
+        let open = made.filter(|(_, registration)| !registration.gone);
         open.map(|(address, registration)| registration.describe(*address))
             .collect()
     }

@@ -12,56 +12,26 @@ use core::time::Duration;
 use std::sync::Mutex;
 
 use crate::common::{Client, Io, Socket};
+use crate::driver::{event, start_thread, unicode, wait};
 use wdk_sys::ntddk::{
     DbgPrint, IoAllocateWorkItem, IoCreateDevice, IoDeleteDevice, IoFreeWorkItem, IoQueueWorkItem,
     IofCompleteRequest, KeAcquireSpinLockRaiseToDpc, KeDelayExecutionThread, KeGetCurrentIrql,
-    KeInitializeDpc, KeInitializeEvent, KeInitializeSemaphore, KeInitializeTimer, KeInsertQueueDpc,
-    KeReadStateEvent, KeReleaseSemaphore, KeReleaseSpinLock, KeSetEvent, KeSetTimer,
-    KeWaitForMultipleObjects, KeWaitForSingleObject, MmGetSystemRoutineAddress,
-    ObReferenceObjectByHandle, ObfDereferenceObject, PsCreateSystemThread, PsTerminateSystemThread,
-    RtlInitUnicodeString, ZwClose, ZwOpenKey, ZwQueryValueKey,
+    KeInitializeDpc, KeInitializeSemaphore, KeInitializeTimer, KeInsertQueueDpc, KeReadStateEvent,
+    KeReleaseSemaphore, KeReleaseSpinLock, KeSetEvent, KeSetTimer, KeWaitForMultipleObjects,
+    MmGetSystemRoutineAddress, ObReferenceObjectByHandle, ObfDereferenceObject,
+    PsTerminateSystemThread, ZwClose, ZwOpenKey, ZwQueryValueKey,
 };
 use wdk_sys::{
     _KEY_VALUE_INFORMATION_CLASS, _WAIT_TYPE, KDPC, KEVENT, KEY_VALUE_PARTIAL_INFORMATION,
     KSEMAPHORE, KSPIN_LOCK, KTIMER, LARGE_INTEGER, NTSTATUS, OBJECT_ATTRIBUTES, PCUNICODE_STRING,
     PDEVICE_OBJECT, PDRIVER_OBJECT, PIRP, PKDPC, PVOID, STATUS_INSUFFICIENT_RESOURCES,
-    STATUS_SUCCESS, STATUS_TIMEOUT, UNICODE_STRING,
+    STATUS_SUCCESS, STATUS_TIMEOUT,
 };
 use wsk_sim::{RegistryValue, every_fault, run, seeds};
 
-#[expect(clippy::unnecessary_box_returns, reason = "an event does not move")]
-fn event() -> Box<KEVENT> {
-    // SAFETY: initialised below.
-    let mut event: Box<KEVENT> = unsafe { Box::new(MaybeUninit::zeroed().assume_init()) };
-    // SAFETY: the event has its place.
-    unsafe { KeInitializeEvent(&raw mut *event, 0, 0) };
-    event
-}
-
-fn wait(object: PVOID, timeout: Option<i64>) -> NTSTATUS {
-    let mut timeout = timeout.map(|units| LARGE_INTEGER { QuadPart: units });
-    let pointer = timeout.as_mut().map_or(ptr::null_mut(), ptr::from_mut);
-    // SAFETY: the tests pass live objects.
-    unsafe { KeWaitForSingleObject(object, 0, 0, 0, pointer) }
-}
-
 /// Starts a system thread and waits for its end through its handle, as drivers do.
 fn run_thread(start: unsafe extern "C" fn(PVOID), context: PVOID) {
-    let (mut handle, mut object) = (ptr::null_mut(), ptr::null_mut());
-    let null = ptr::null_mut;
-    // SAFETY: the start routine and its context fit.
-    let status = unsafe {
-        PsCreateSystemThread(
-            &raw mut handle,
-            0,
-            ptr::null_mut(),
-            null(),
-            ptr::null_mut(),
-            Some(start),
-            context,
-        )
-    };
-    assert_eq!(status, STATUS_SUCCESS);
+    let (handle, mut object) = (start_thread(start, context), ptr::null_mut());
     // SAFETY: the handle is open.
     let status = unsafe {
         ObReferenceObjectByHandle(
@@ -85,10 +55,7 @@ fn run_thread(start: unsafe extern "C" fn(PVOID), context: PVOID) {
 fn time_out_of_a_minute_passes_in_virtual_time() {
     run(|sim| {
         let mut event = event();
-        assert_eq!(
-            wait((&raw mut *event).cast(), Some(-600_000_000)),
-            STATUS_TIMEOUT
-        );
+        assert_eq!(wait(&raw mut *event, Some(-600_000_000)), STATUS_TIMEOUT);
         assert!(sim.now() >= Duration::from_mins(1));
     });
 }
@@ -140,7 +107,7 @@ fn timer_due_signals_and_queues_its_dpc_at_dispatch() {
                 &raw mut *dpc,
             )
         };
-        assert_eq!(wait((&raw mut *timer).cast(), None), STATUS_SUCCESS);
+        assert_eq!(wait(&raw mut *timer, None), STATUS_SUCCESS);
         sim.sleep(Duration::from_millis(1));
         assert_eq!(irql.load(SeqCst), 2);
     });
@@ -315,7 +282,7 @@ fn work_item_queued_at_dispatch_runs_at_passive() {
         sim.at_dispatch(|| unsafe {
             IoQueueWorkItem(item, Some(routine), 1, (&raw mut *event).cast());
         });
-        assert_eq!(wait((&raw mut *event).cast(), None), STATUS_SUCCESS);
+        assert_eq!(wait(&raw mut *event, None), STATUS_SUCCESS);
         // SAFETY: the item has run.
         unsafe { IoFreeWorkItem(item) };
     });
@@ -335,14 +302,6 @@ fn debug_print_is_captured_with_its_arguments() {
         };
         assert_eq!(sim.debug_output(), ["echo: -1 of 7\n"]);
     });
-}
-
-fn unicode(text: &str) -> (Vec<u16>, UNICODE_STRING) {
-    let units: Vec<u16> = text.encode_utf16().chain([0]).collect();
-    let mut string = UNICODE_STRING::default();
-    // SAFETY: the text is zero-terminated, and moving the vector does not move it.
-    unsafe { RtlInitUnicodeString(&raw mut string, units.as_ptr()) };
-    (units, string)
 }
 
 #[test]

@@ -3,56 +3,26 @@
 // UNSAFETY: plays a driver in C, which calls the kernel directly.
 #![expect(unsafe_code, reason = "breaks the rules of the kernel")]
 
-use core::mem::MaybeUninit;
 use core::ptr;
+use core::sync::atomic::AtomicBool;
+use core::sync::atomic::Ordering::SeqCst;
+use core::time::Duration;
 
-use crate::common::{Io, Memory, TAG};
+use crate::common::{Io, Memory};
+use crate::driver::{NON_PAGED, PAGED, allocate, event, expect, start_thread, wait, zeroed};
 use wdk_sys::ntddk::{
-    ExAllocatePool2, ExFreePool, ExFreePoolWithTag, ExInitializeRundownProtection,
-    ExReleaseRundownProtection, IoAllocateIrp, IoAllocateWorkItem, IoDeleteDevice, IoFreeIrp,
-    IoFreeMdl, IoQueueWorkItem, IoReuseIrp, IofCallDriver, IofCompleteRequest,
-    KeAcquireSpinLockRaiseToDpc, KeBugCheckEx, KeInitializeEvent, KeInitializeMutex,
-    KeInitializeTimer, KeReleaseMutex, KeReleaseSpinLock, KeSetEvent, KeSetTimer,
-    KeWaitForSingleObject, KfRaiseIrql, ObfDereferenceObject, ZwClose,
+    ExFreePool, ExFreePoolWithTag, ExInitializeRundownProtection, ExReleaseRundownProtection,
+    IoAllocateIrp, IoAllocateWorkItem, IoDeleteDevice, IoFreeIrp, IoFreeMdl, IoQueueWorkItem,
+    IoReuseIrp, IofCallDriver, IofCompleteRequest, KeAcquireSpinLockRaiseToDpc, KeBugCheckEx,
+    KeInitializeMutex, KeInitializeTimer, KeReleaseMutex, KeReleaseSpinLock, KeSetEvent,
+    KeSetTimer, KeSetTimerEx, KfRaiseIrql, ObfDereferenceObject, ZwClose,
 };
 use wdk_sys::{
     EX_RUNDOWN_REF, KEVENT, KMUTANT, KSPIN_LOCK, KTIMER, LARGE_INTEGER, NTSTATUS, PDEVICE_OBJECT,
     PIRP, PVOID, STATUS_SUCCESS,
 };
-use wsk_sim::{Rule, Sim, builder};
+use wsk_sim::{Rule, builder};
 use wsk_sys::{IoSetCompletionRoutine, IoSetNextIrpStackLocation};
-
-const NON_PAGED: u64 = 0x40;
-const PAGED: u64 = 0x100;
-
-/// Runs a body that breaks a rule, and checks that the report is about that rule and says `what`.
-fn expect(rule: Rule, what: &str, body: impl FnOnce(&Sim) + Send + 'static) {
-    let report = builder().offence(body);
-    assert_eq!(report.rule, rule, "{report}");
-    assert!(
-        report.details.contains(what),
-        "{what:?} is not in:\n{report}"
-    );
-}
-
-fn allocate(flags: u64, size: u64) -> *mut u8 {
-    // SAFETY: within a simulation.
-    unsafe { ExAllocatePool2(flags, size, TAG) }.cast()
-}
-
-#[expect(clippy::unnecessary_box_returns, reason = "an event does not move")]
-fn event() -> Box<KEVENT> {
-    // SAFETY: initialised below.
-    let mut event: Box<KEVENT> = unsafe { Box::new(MaybeUninit::zeroed().assume_init()) };
-    // SAFETY: the event has its place.
-    unsafe { KeInitializeEvent(&raw mut *event, 0, 0) };
-    event
-}
-
-fn wait(object: &mut KEVENT) {
-    // SAFETY: the event is alive.
-    let _ = unsafe { KeWaitForSingleObject((&raw mut *object).cast(), 0, 0, 0, ptr::null_mut()) };
-}
 
 #[test]
 fn pool_freed_twice_is_reported() {
@@ -122,7 +92,7 @@ fn paged_pool_allocated_at_dispatch_is_reported() {
 #[test]
 fn pool_freed_under_a_set_timer_is_reported() {
     expect(Rule::FreedInUse, "timer", |_| {
-        let memory = allocate(NON_PAGED, size_of::<KTIMER>() as u64);
+        let memory = allocate(NON_PAGED, size_of::<KTIMER>());
         let timer: *mut KTIMER = memory.cast();
         // SAFETY: the memory is large enough.
         unsafe { KeInitializeTimer(timer) };
@@ -137,16 +107,15 @@ fn pool_freed_under_a_set_timer_is_reported() {
 fn wait_at_dispatch_is_reported() {
     expect(Rule::BlockingAboveApc, "KeWaitForSingleObject", |sim| {
         let mut event = event();
-        sim.at_dispatch(|| wait(&mut event));
+        sim.at_dispatch(|| wait(&raw mut *event, None));
     });
 }
 
 #[test]
 fn wait_for_uninitialised_event_is_reported() {
     expect(Rule::UninitialisedObject, "KeWaitForSingleObject", |_| {
-        // SAFETY: breaks the rule: zeroes are no event.
-        let mut event: Box<KEVENT> = unsafe { Box::new(MaybeUninit::zeroed().assume_init()) };
-        wait(&mut event);
+        let mut event: Box<KEVENT> = zeroed();
+        wait(&raw mut *event, None);
     });
 }
 
@@ -155,15 +124,16 @@ fn wait_nobody_will_end_is_reported_as_hang() {
     expect(
         Rule::Hang,
         "waits without limit in KeWaitForSingleObject",
-        |_| wait(&mut event()),
+        |_| {
+            wait(&raw mut *event(), None);
+        },
     );
 }
 
 #[test]
 fn set_event_uninitialised_is_reported() {
     expect(Rule::UninitialisedObject, "KeSetEvent", |_| {
-        // SAFETY: breaks the rule: zeroes are no event.
-        let mut event: Box<KEVENT> = unsafe { Box::new(MaybeUninit::zeroed().assume_init()) };
+        let mut event: Box<KEVENT> = zeroed();
         // SAFETY: as above.
         unsafe { KeSetEvent(&raw mut *event, 0, 0) };
     });
@@ -184,35 +154,16 @@ fn irql_left_raised_at_end_is_reported() {
             // SAFETY: breaks the rule: never lowered.
             unsafe { KfRaiseIrql(2) };
         }
-        start_thread(start);
-        wait(&mut event());
+        start_thread(start, ptr::null_mut());
+        wait(&raw mut *event(), None);
     });
-}
-
-fn start_thread(start: unsafe extern "C" fn(PVOID)) -> PVOID {
-    let mut handle = ptr::null_mut();
-    let null = ptr::null_mut;
-    // SAFETY: the start routine needs no context.
-    let status = unsafe {
-        wdk_sys::ntddk::PsCreateSystemThread(
-            &raw mut handle,
-            0,
-            ptr::null_mut(),
-            null(),
-            ptr::null_mut(),
-            Some(start),
-            null(),
-        )
-    };
-    assert_eq!(status, STATUS_SUCCESS);
-    handle
 }
 
 #[test]
 fn thread_handle_left_open_is_reported() {
     expect(Rule::Leak, "handle of thread", |_| {
         unsafe extern "C" fn start(_: PVOID) {}
-        start_thread(start);
+        start_thread(start, ptr::null_mut());
     });
 }
 
@@ -220,7 +171,7 @@ fn thread_handle_left_open_is_reported() {
 fn handle_closed_twice_is_reported() {
     expect(Rule::Handle, "ZwClose", |_| {
         unsafe extern "C" fn start(_: PVOID) {}
-        let handle = start_thread(start);
+        let handle = start_thread(start, ptr::null_mut());
         // SAFETY: the handle is open.
         assert_eq!(unsafe { ZwClose(handle) }, STATUS_SUCCESS);
         // SAFETY: breaks the rule: closed already.
@@ -270,8 +221,7 @@ fn spin_lock_released_to_other_irql_is_reported() {
 #[test]
 fn mutex_released_by_another_thread_is_reported() {
     expect(Rule::MutexOwner, "does not own", |_| {
-        // SAFETY: initialised below.
-        let mut mutex: Box<KMUTANT> = unsafe { Box::new(MaybeUninit::zeroed().assume_init()) };
+        let mut mutex: Box<KMUTANT> = zeroed();
         // SAFETY: the mutex has its place.
         unsafe { KeInitializeMutex(&raw mut *mutex, 0) };
         // SAFETY: breaks the rule: nobody owns it.
@@ -426,4 +376,43 @@ fn irp_without_stack_location_is_reported() {
         // SAFETY: breaks the rule: the one stack location is in use.
         let _ = unsafe { IofCallDriver(ptr::null_mut(), irp) };
     });
+}
+
+#[test]
+fn thread_that_never_calls_the_kernel_is_reported() {
+    static REPORTED: AtomicBool = AtomicBool::new(false);
+    let limit = Duration::from_millis(50);
+    let report = builder().unresponsive_after(limit).offence(|_| {
+        while !REPORTED.load(SeqCst) {
+            core::hint::spin_loop();
+        }
+    });
+    REPORTED.store(true, SeqCst);
+    assert_eq!(report.rule, Rule::Unresponsive, "{report}");
+    assert!(report.details.contains("\"test body\""), "{report}");
+}
+
+#[test]
+fn thread_that_calls_the_kernel_forever_is_reported() {
+    let report = builder().step_limit(10_000).offence(|_| {
+        loop {
+            crate::driver::point();
+        }
+    });
+    assert_eq!(report.rule, Rule::Livelock, "{report}");
+}
+
+#[test]
+fn time_that_passes_for_nothing_forever_is_reported() {
+    let report = builder().step_limit(10_000).offence(|_| {
+        let mut timer: Box<KTIMER> = zeroed();
+        // SAFETY: the timer has its place.
+        unsafe { KeInitializeTimer(&raw mut *timer) };
+        let due = LARGE_INTEGER { QuadPart: -10_000 };
+        // SAFETY: initialised above; every millisecond, for nobody.
+        unsafe { KeSetTimerEx(&raw mut *timer, due, 1, ptr::null_mut()) };
+        wait(&raw mut *event(), None);
+    });
+    assert_eq!(report.rule, Rule::Livelock, "{report}");
+    assert!(report.details.contains("KeWaitForSingleObject"), "{report}");
 }
