@@ -77,6 +77,10 @@ pub use self::{
     addr::AddressFamily,
     counters::{Counters, counters},
     event::{
+        backlog::{
+            Backlog, Connections, Inspections, NextConnection, NextInspection, WhenFull,
+            WhenInspecting,
+        },
         connection::{ConnectionEventSet, ConnectionEvents},
         indication::{Chunks, Data, Indication, Received, RetainBudget, Retained},
         inspect::{InspectId, InspectRequest, Inspection, Verdict},

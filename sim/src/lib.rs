@@ -55,7 +55,7 @@ pub use faults::Fault;
 pub use kernel::device::DeviceHandle;
 pub use kernel::driver::{Driver, DriverEntry};
 pub use kernel::registry::RegistryValue;
-pub use net::{Listener, Peer};
+pub use net::{Connecting, Listener, Peer};
 pub use runner::{Builder, builder, every_fault, run, seeds};
 pub use sim::{Sim, Task};
 pub use verifier::{Report, Rule};

@@ -3,3 +3,4 @@
 pub(crate) mod arc;
 pub(crate) mod buffer;
 pub(crate) mod pool;
+pub(crate) mod slice;

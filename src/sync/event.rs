@@ -10,7 +10,9 @@ use core::{cell::UnsafeCell, mem::MaybeUninit, ptr::null_mut, time::Duration};
 
 use wsk_sys::wdk_sys::{
     _EVENT_TYPE, _KWAIT_REASON, _MODE, KEVENT, LARGE_INTEGER, STATUS_TIMEOUT,
-    ntddk::{KeDelayExecutionThread, KeInitializeEvent, KeSetEvent, KeWaitForSingleObject},
+    ntddk::{
+        KeClearEvent, KeDelayExecutionThread, KeInitializeEvent, KeSetEvent, KeWaitForSingleObject,
+    },
 };
 
 use crate::irql::Passive;
@@ -59,6 +61,12 @@ impl Event {
     pub(crate) fn set(&self) {
         // SAFETY: settled (invariant); Wait is so any IRQL up to DISPATCH_LEVEL is allowed.
         unsafe { KeSetEvent(self.raw(), 0, 0) };
+    }
+
+    /// Whoever waits from now on waits until it is set again. IRQL <= DISPATCH_LEVEL.
+    pub(crate) fn clear(&self) {
+        // SAFETY: settled (invariant).
+        unsafe { KeClearEvent(self.raw()) };
     }
 
     /// As [`set`](Self::set), for an event that the woken thread may free before this returns.

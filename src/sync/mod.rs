@@ -5,6 +5,7 @@
 
 pub(crate) mod event;
 pub(crate) mod primitive;
+pub(crate) mod queue;
 pub(crate) mod rundown;
 pub(crate) mod semaphore;
 pub(crate) mod spin;

@@ -1,9 +1,10 @@
 //! Accepting by event, and inspecting: no connection is lost or doubled, whatever the schedule.
 
 use std::{
-    collections::VecDeque,
+    collections::{HashSet, VecDeque},
     net::SocketAddr,
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
 use wsk::{
@@ -30,6 +31,7 @@ struct Log {
     inspections: Vec<Inspection>,
     inspected: Vec<(InspectId, Option<SocketAddr>)>,
     aborted: Vec<InspectId>,
+    let_in: Vec<InspectId>,
     plan: VecDeque<Plan>,
     refuse: bool,
 }
@@ -67,7 +69,10 @@ impl ListenEvents for Recorder {
             log.plan.pop_front().unwrap_or(Plan::Accept)
         });
         match plan {
-            Plan::Accept => request.accept(),
+            Plan::Accept => {
+                self.with(|log| log.let_in.push(id));
+                request.accept()
+            }
             Plan::Reject => request.reject(),
             Plan::Pend => {
                 let (verdict, inspection) = request.pend().expect("there is memory");
@@ -102,7 +107,7 @@ fn until<T>(sim: &Sim, mut done: impl FnMut() -> Option<T>) -> T {
         if let Some(value) = done() {
             return value;
         }
-        sim.sleep(std::time::Duration::from_millis(1));
+        sim.sleep(Duration::from_millis(1));
     }
 }
 
@@ -311,6 +316,84 @@ fn inspection_that_is_pending_when_the_listener_closes_leaves_nothing() {
         assert!(task.join());
         let error = inspection.accept().wait(passive()).expect_err("closed");
         assert_eq!(error.kind(), ErrorKind::Closed);
+        client.end();
+    });
+}
+
+#[test]
+fn peer_that_gives_up_aborts_its_inspection() {
+    wsk_sim::seeds(SCHEDULES, |sim| {
+        let client = Client::new();
+        let recorder = Recorder::planning(&[Plan::Pend]);
+        let listener = listen(&client, &recorder, true);
+        let attempt = sim.begin_to_connect(address()).expect("an address");
+        let inspection = until(sim, || recorder.with(|log| log.inspections.pop()));
+        drop(attempt);
+        until(sim, || inspection.is_aborted().then_some(()));
+        let id = inspection.id();
+        let error = block_on(sim, inspection.accept()).expect_err("nobody is there");
+        assert_eq!(error.kind(), ErrorKind::ConnectionLost);
+        until(sim, || {
+            recorder.with(|log| log.aborted.contains(&id)).then_some(())
+        });
+        drop(listener);
+        client.end();
+    });
+}
+
+/// Requests, decisions and aborts in any order: each connection that is let in is accepted or
+/// aborted, once; each that is refused is neither.
+#[test]
+fn inspections_in_any_order_are_neither_lost_nor_doubled() {
+    wsk_sim::seeds(SCHEDULES, |sim| {
+        let client = Client::new();
+        let plan = [
+            Plan::Pend,
+            Plan::Accept,
+            Plan::Pend,
+            Plan::Reject,
+            Plan::Pend,
+        ];
+        let recorder = Recorder::planning(&plan);
+        let listener = listen(&client, &recorder, true);
+        let peers = (0..plan.len()).map(|number| {
+            let task_sim = sim.clone();
+            sim.spawn(move || {
+                let attempt = task_sim.begin_to_connect(address()).expect("an address");
+                if number % 2 == 0 {
+                    drop(attempt.finish());
+                }
+            })
+        });
+        let peers: Vec<_> = peers.collect();
+        let mut let_in = HashSet::new();
+        for decided in 0.. {
+            if sim.now() > Duration::from_secs(1) {
+                break;
+            }
+            match recorder.with(|log| log.inspections.pop()) {
+                Some(inspection) if decided % 3 == 0 => drop(inspection),
+                Some(inspection) => {
+                    let id = inspection.id();
+                    if block_on(sim, inspection.accept()).is_ok() {
+                        let_in.insert(id);
+                    }
+                }
+                None => sim.sleep(Duration::from_millis(5)),
+            }
+        }
+        peers.into_iter().for_each(wsk_sim::Task::join);
+        recorder.with(|log| {
+            let ids: HashSet<_> = log.inspected.iter().map(|(id, _)| *id).collect();
+            assert_eq!(ids.len(), log.inspected.len(), "inspected twice");
+            let aborted: HashSet<_> = log.aborted.iter().copied().collect();
+            assert_eq!(aborted.len(), log.aborted.len(), "aborted twice");
+            let_in.extend(&log.let_in);
+            let ended = log.accepted.len() + let_in.intersection(&aborted).count();
+            assert_eq!(ended, let_in.len(), "lost or doubled: {:?}", log.aborted);
+        });
+        drop(recorder.with(|log| std::mem::take(&mut log.accepted)));
+        drop(listener);
         client.end();
     });
 }

@@ -3,6 +3,7 @@
 //! The simulator's verifier and its count of what is left at the end check soundness: whatever a
 //! test asserts itself comes on top of that.
 
+mod backlog;
 mod close;
 mod common;
 mod connection;

@@ -10,7 +10,7 @@
 mod peer;
 mod virtual_net;
 
-pub use peer::{Listener, Peer};
+pub use peer::{Connecting, Listener, Peer};
 pub(crate) use virtual_net::VirtualNet;
 
 use std::net::{IpAddr, SocketAddr};

@@ -24,6 +24,9 @@ pub struct Peer {
     changed: Arc<Header>,
 }
 
+/// A connection that a user-mode client asks for. Dropping it gives up.
+pub struct Connecting(Peer);
+
 /// A user-mode listening socket.
 pub struct Listener {
     sim: Sim,
@@ -80,18 +83,25 @@ impl Sim {
     ///
     /// The status of the connection attempt, for example `STATUS_CONNECTION_REFUSED`.
     pub fn connect(&self, remote: SocketAddr) -> Result<Peer, NTSTATUS> {
+        self.begin_to_connect(remote)?.finish()
+    }
+
+    /// Begins to connect, and does not wait for the other side.
+    ///
+    /// # Errors
+    ///
+    /// `STATUS_ADDRESS_ALREADY_EXISTS` if there is no free port.
+    pub fn begin_to_connect(&self, remote: SocketAddr) -> Result<Connecting, NTSTATUS> {
         let (changed, watcher) = event();
         let net = &self.0.net;
         let (binding, _) = net.bind(tcp(SocketAddr::new(remote.ip(), 0)))?;
         let endpoint = net.connect(binding, remote, watcher);
-        let peer = Peer {
+        Ok(Connecting(Peer {
             sim: self.clone(),
             endpoint,
             bound: Some(binding),
             changed,
-        };
-        wait_for(&peer.changed, "Sim::connect", || net.connected(endpoint))?;
-        Ok(peer)
+        }))
     }
 
     /// Listens at a loopback or wildcard address.
@@ -110,6 +120,22 @@ impl Sim {
         };
         self.0.net.listen(binding, false, watcher)?;
         Ok(listener)
+    }
+}
+
+impl Connecting {
+    /// Waits until the other side has answered.
+    ///
+    /// # Errors
+    ///
+    /// The status of the connection attempt, for example `STATUS_CONNECTION_REFUSED`.
+    pub fn finish(self) -> Result<Peer, NTSTATUS> {
+        let Self(peer) = self;
+        let net = &peer.sim.0.net;
+        wait_for(&peer.changed, "Sim::connect", || {
+            net.connected(peer.endpoint)
+        })?;
+        Ok(peer)
     }
 }
 
