@@ -37,6 +37,7 @@
 //! - `kernel`: the exports of ntoskrnl
 //! - `net`: the network between drivers and peers
 //! - `wsk`: registration, provider, sockets
+//! - `worker`: the thread of the host on which a simulation runs
 //! - `sim`, `runner`, `leaks`: one simulation; many; what must be gone at the end
 
 mod current;
@@ -49,6 +50,7 @@ mod runner;
 mod sched;
 mod sim;
 mod verifier;
+mod worker;
 mod wsk;
 
 pub use faults::Fault;

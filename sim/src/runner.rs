@@ -41,8 +41,8 @@ pub fn run<T: Send + 'static>(body: impl FnOnce(&Sim) -> T + Send + 'static) -> 
     builder().run(body)
 }
 
-/// Runs `body` under the schedules of seeds 0 to `count`, or only under that of `WSK_SIM_SEED` if
-/// it is set.
+/// Runs `body` under the schedules of seeds 0 to `count`: to `WSK_SIM_SEEDS` instead if that is
+/// set, or only under that of `WSK_SIM_SEED`.
 ///
 /// # Panics
 ///
@@ -141,6 +141,7 @@ impl Builder {
     /// See [`seeds`].
     pub fn seeds(self, count: u64, body: impl Fn(&Sim) + Send + Sync + 'static) {
         let body = Arc::new(body);
+        let count = number("WSK_SIM_SEEDS").unwrap_or(count);
         let seeds = replay_seed().map_or(0..count, |seed| seed..seed + 1);
         for seed in seeds {
             let config = Config {
@@ -212,9 +213,14 @@ fn fail(failure: Failure, config: Config) -> ! {
 }
 
 fn replay_seed() -> Option<u64> {
-    let text = std::env::var("WSK_SIM_SEED").ok()?;
+    number("WSK_SIM_SEED")
+}
+
+/// The number in an environment variable, if that is set.
+fn number(variable: &str) -> Option<u64> {
+    let text = std::env::var(variable).ok()?;
     Some(
         text.parse()
-            .unwrap_or_else(|_| panic!("WSK_SIM_SEED must be a number, not {text:?}")),
+            .unwrap_or_else(|_| panic!("{variable} must be a number, not {text:?}")),
     )
 }

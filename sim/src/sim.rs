@@ -18,6 +18,7 @@ use crate::leaks;
 use crate::net::VirtualNet;
 use crate::sched::{Role, Sched};
 use crate::verifier::{self, Report, Rule};
+use crate::worker::Worker;
 use crate::wsk::Wsk;
 
 /// How one simulation is set up.
@@ -189,7 +190,13 @@ pub(crate) fn execute<T: Send + 'static>(
     shared
         .sched
         .spawn(&shared, Role::Test, "test body", Box::new(job));
+    let worker = Worker::get();
+    let sim = Arc::clone(&shared);
+    worker.run(Box::new(move |stacks| sim.sched.run(stacks)));
     let outcome = wait_for(&shared, &receiver, config.unresponsive_after);
+    if outcome.is_ok() {
+        worker.keep();
+    }
     let result = outcome.map(|value| match value.downcast::<T>() {
         Ok(value) => *value,
         Err(value) => resume_unwind(value),

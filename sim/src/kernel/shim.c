@@ -38,22 +38,17 @@ uint32_t DbgPrintEx(uint32_t component, uint32_t level, const char *format, ...)
     return status;
 }
 
-static _Thread_local jmp_buf *thread_base;
-
-void wsk_sim_run_thread(void (*start)(void *), void *context)
+/* Writes to `base` where wsk_sim_leave_thread has to jump to; each simulated thread has a stack and a base of its own. */
+void wsk_sim_run_thread(void **base, void (*start)(void *), void *context)
 {
-    jmp_buf base;
-    thread_base = &base;
-    if (setjmp(base) == 0) {
+    jmp_buf here;
+    *base = &here;
+    if (setjmp(here) == 0) {
         start(context);
     }
-    thread_base = 0;
 }
 
-/* Returns only when the calling thread was not started by wsk_sim_run_thread. */
-void wsk_sim_leave_thread(void)
+_Noreturn void wsk_sim_leave_thread(void *base)
 {
-    if (thread_base != 0) {
-        longjmp(*thread_base, 1);
-    }
+    longjmp(*(jmp_buf *)base, 1);
 }

@@ -10,6 +10,7 @@
 )]
 
 use core::ffi::c_void;
+use core::sync::atomic::Ordering::SeqCst;
 use std::sync::Arc;
 
 use wdk_sys::{
@@ -33,8 +34,12 @@ use crate::verifier::Rule;
 const SYSTEM_PROCESS: usize = 4;
 
 unsafe extern "C" {
-    fn wsk_sim_run_thread(start: extern "C" fn(*mut c_void), context: *mut c_void);
-    fn wsk_sim_leave_thread();
+    fn wsk_sim_run_thread(
+        base: *mut *mut c_void,
+        start: extern "C" fn(*mut c_void),
+        context: *mut c_void,
+    );
+    fn wsk_sim_leave_thread(base: *mut c_void);
 }
 
 type Body = Box<dyn FnOnce() + Send>;
@@ -56,7 +61,7 @@ impl Context {
 }
 
 /// Runs `body` so that `PsTerminateSystemThread` can end it.
-pub(crate) fn run(body: Body) {
+pub(crate) fn run(me: &Thread, body: Body) {
     extern "C" fn start(context: *mut c_void) {
         // SAFETY: `context` is the cell below, which is alive and used by this thread only.
         let body = unsafe { &mut *context.cast::<Option<Body>>() };
@@ -67,7 +72,7 @@ pub(crate) fn run(body: Body) {
     let mut cell = Some(body);
     // SAFETY: `start` and `cell` fit together. A jump out of `body` leaves frames of a driver's
     // thread behind, whose destructors Windows would not run either [ddi PsTerminateSystemThread].
-    unsafe { wsk_sim_run_thread(start, (&raw mut cell).cast()) };
+    unsafe { wsk_sim_run_thread(me.base.as_ptr(), start, (&raw mut cell).cast()) };
 }
 
 /// What must hold when a thread ends.
@@ -121,10 +126,11 @@ pub unsafe extern "C" fn PsTerminateSystemThread(_status: NTSTATUS) -> NTSTATUS 
     require(&me, PASSIVE, "PsTerminateSystemThread");
     if me.role == Role::Driver {
         check_end(&me);
+        let base = me.base.load(SeqCst);
         drop(me);
-        // SAFETY: this thread was started by `run`, and this function holds nothing that needs
-        // dropping any more.
-        unsafe { wsk_sim_leave_thread() };
+        // SAFETY: this thread was started by `run`, whose frame is where `base` points, and this
+        // function holds nothing that needs dropping any more.
+        unsafe { wsk_sim_leave_thread(base) };
     }
     // Windows refuses threads that PsCreateSystemThread did not make.
     STATUS_INVALID_PARAMETER

@@ -1,18 +1,21 @@
 //! Handing the baton from thread to thread, and carrying deliveries.
 //!
-//! A thread of the host parks unless it holds the baton. Switching costs microseconds, so a
-//! delivery at `DISPATCH_LEVEL` normally interrupts the thread at hand, as a DPC interrupts
-//! whatever a processor runs; helpers take it when that thread is itself at `DISPATCH_LEVEL` (a
-//! second processor), and always at `PASSIVE_LEVEL` (a system worker thread), where code may block.
+//! `run` lets the thread run that has the baton. A thread that gives it away suspends itself; the
+//! loop then goes on with the one that has it. A delivery at `DISPATCH_LEVEL` normally interrupts
+//! the thread at hand, as a DPC interrupts whatever a processor runs; helpers take it when that
+//! thread is itself at `DISPATCH_LEVEL` (a second processor), and always at `PASSIVE_LEVEL` (a
+//! system worker thread), where code may block.
 
-use std::sync::atomic::Ordering::{Acquire, Release, SeqCst};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::Ordering::SeqCst;
 use std::sync::{Arc, MutexGuard};
 
-use super::state::{Choice, Delivery, Sched, Slot, State, Status, Work};
+use super::fiber::{Fiber, Stacks};
+use super::state::{Body, Choice, Delivery, Sched, Slot, State, Status, Work};
 use super::thread::{Role, Thread};
 use crate::current::set_current;
 use crate::kernel::{dpc, irql, region, thread as exports};
-use crate::sim::Shared;
+use crate::sim::{Failure, Shared};
 use crate::verifier::{self, Rule, Site};
 
 impl Sched {
@@ -29,7 +32,7 @@ impl Sched {
         }
         match state.choose(&me.sim, me.irql() < irql::DISPATCH) {
             Choice::Thread(id) if id == me.id => {}
-            Choice::Thread(id) => self.switch(me, state, id),
+            Choice::Thread(id) => switch(me, state, id),
             Choice::Host(delivery) => {
                 drop(state);
                 carry(me, delivery);
@@ -43,9 +46,8 @@ impl Sched {
         loop {
             match state.choose(&me.sim, me.irql() < irql::DISPATCH) {
                 Choice::Thread(id) if id == me.id => return,
-                Choice::Thread(id) => return self.switch(me, state, id),
+                Choice::Thread(id) => return switch(me, state, id),
                 Choice::Host(delivery) => {
-                    state.slots[me.id].hosting = true;
                     let status = state.slots[me.id].status;
                     state.make_ready(me.id);
                     drop(state);
@@ -97,53 +99,84 @@ impl Sched {
     ) -> Arc<Thread> {
         let site = Site::here(sim);
         let mut state = self.state();
-        let thread = state.add_thread(sim, role, name, site);
+        let thread = state.add_thread(sim, role, name, site, Body::Call(body));
         state.make_ready(thread.id);
-        start(&thread, move |me| {
-            me.sim.sched.park_until_chosen(me);
-            exports::run(body);
-            exit(me);
-        });
         thread
     }
 
-    /// Ends helpers that have nothing to do.
+    /// Runs a simulation to its end. The first thread that was spawned has the baton.
+    pub(crate) fn run(&self, stacks: &mut Stacks) {
+        let mut fibers = Vec::new();
+        while !self.is_stopped() {
+            let state = self.state();
+            let next = state.baton;
+            resume(state, next, &mut fibers, stacks);
+        }
+        // Helpers that wait for work have nothing on their stacks that anybody misses.
+        let idle = std::mem::take(&mut self.state().idle_helpers);
+        for helper in idle {
+            resume(self.state(), helper, &mut fibers, stacks);
+        }
+        fibers.into_iter().flatten().for_each(Fiber::abandon);
+        set_current(None);
+    }
+
+    fn is_stopped(&self) -> bool {
+        self.stopped.load(SeqCst)
+    }
+
+    /// Ends the simulation: no thread runs on once it has given control back.
     pub(crate) fn stop(&self) {
         self.stopped.store(true, SeqCst);
-        let state = self.state();
-        for thread in state.slots.iter().filter_map(|slot| slot.thread.as_ref()) {
-            if thread.role == Role::Helper {
-                thread.unpark();
-            }
-        }
     }
 
-    fn switch(&self, me: &Thread, state: MutexGuard<'_, State>, to: usize) {
-        self.hand_over(state, to);
-        self.park_until_chosen(me);
-    }
-
-    fn hand_over(&self, state: MutexGuard<'_, State>, to: usize) {
-        // ORDERING: Release publishes what this thread did to the one that sees the baton in
-        // `park_until_chosen`.
-        self.current.store(to, Release);
-        let next = state.slots[to].thread.clone();
-        drop(state);
-        if let Some(next) = next {
-            next.unpark();
-        }
-    }
-
-    fn park_until_chosen(&self, me: &Thread) {
-        // ORDERING: Acquire sees what the giver of the baton did before `hand_over`.
-        while self.current.load(Acquire) != me.id {
-            std::thread::park();
+    /// Ends the calling thread for good, in the middle of whatever it does.
+    pub(crate) fn abandon(&self, me: &Thread) -> ! {
+        self.stop();
+        loop {
+            me.exit.suspend();
         }
     }
 }
 
+/// Lets one thread run until it gives the baton away.
+fn resume(
+    mut state: MutexGuard<'_, State>,
+    id: usize,
+    fibers: &mut Vec<Option<Fiber>>,
+    stacks: &mut Stacks,
+) {
+    let slot = &mut state.slots[id];
+    let (thread, body) = (slot.thread.clone(), slot.body.take());
+    drop(state);
+    fibers.resize_with(fibers.len().max(id + 1), || None);
+    if let (Some(thread), Some(body)) = (&thread, body) {
+        let thread = Arc::clone(thread);
+        fibers[id] = Some(Fiber::new(stacks, thread, |me| live(me, body)));
+    }
+    set_current(thread);
+    let ended = fibers[id].as_mut().is_some_and(Fiber::resume);
+    if ended && let Some(fiber) = fibers[id].take() {
+        fiber.recycle(stacks);
+    }
+}
+
+/// Gives the baton away until it comes back.
+fn switch(me: &Thread, mut state: MutexGuard<'_, State>, to: usize) {
+    state.baton = to;
+    drop(state);
+    me.exit.suspend();
+}
+
 impl State {
-    fn add_thread(&mut self, sim: &Arc<Shared>, role: Role, name: &str, site: Site) -> Arc<Thread> {
+    fn add_thread(
+        &mut self,
+        sim: &Arc<Shared>,
+        role: Role,
+        name: &str,
+        site: Site,
+        body: Body,
+    ) -> Arc<Thread> {
         let id = self.slots.len();
         let thread = Arc::new(Thread::new(
             Arc::clone(sim),
@@ -154,8 +187,8 @@ impl State {
         ));
         self.slots.push(Slot {
             thread: Some(Arc::clone(&thread)),
+            body: Some(body),
             status: Status::Waiting,
-            hosting: false,
             wait: None,
             delivery: None,
         });
@@ -166,8 +199,7 @@ impl State {
     pub(super) fn assign(&mut self, sim: &Arc<Shared>, delivery: Delivery) -> usize {
         let id = self.idle_helpers.pop().unwrap_or_else(|| {
             let name = format!("helper {}", self.slots.len());
-            let thread = self.add_thread(sim, Role::Helper, &name, Site::unknown());
-            start(&thread, help);
+            let thread = self.add_thread(sim, Role::Helper, &name, Site::unknown(), Body::Help);
             thread.id
         });
         self.slots[id].delivery = Some(delivery);
@@ -176,9 +208,7 @@ impl State {
     }
 
     fn end_hosting(&mut self, id: usize, status: Status) {
-        let slot = &mut self.slots[id];
-        slot.hosting = false;
-        let satisfied = slot
+        let satisfied = self.slots[id]
             .wait
             .as_ref()
             .is_some_and(|wait| wait.outcome.is_some());
@@ -188,32 +218,24 @@ impl State {
     }
 }
 
-/// Starts the thread of the host that carries `thread`.
-fn start(thread: &Arc<Thread>, body: impl FnOnce(&Arc<Thread>) + Send + 'static) {
-    let me = Arc::clone(thread);
-    let spawned = std::thread::Builder::new()
-        .name(thread.name.clone())
-        .spawn(move || {
-            set_current(Some(Arc::clone(&me)));
-            body(&me);
-            me.sim.sched.state().slots[me.id].thread = None;
-            set_current(None);
-        });
-    let handle =
-        spawned.expect("the host can start another thread: lower the number of parallel tests");
-    let _ = thread.host.set(handle.thread().clone());
+/// A simulated thread's life. Nothing may unwind out of it: below are frames of another kind.
+fn live(me: &Arc<Thread>, body: Body) {
+    let life = || match body {
+        Body::Call(call) => {
+            exports::run(me, call);
+            exit(me);
+        }
+        Body::Help => help(me),
+    };
+    if let Err(payload) = catch_unwind(AssertUnwindSafe(life)) {
+        me.sim.finish(Err(Failure::Panic(payload)));
+    }
 }
 
 /// A helper's life: take a delivery, carry it, wait for the next.
 fn help(me: &Arc<Thread>) {
     let sched = &me.sim.sched;
-    loop {
-        while sched.current.load(Acquire) != me.id {
-            if sched.stopped.load(SeqCst) {
-                return;
-            }
-            std::thread::park();
-        }
+    while !sched.is_stopped() {
         let delivery = sched.state().slots[me.id].delivery.take();
         if let Some(delivery) = delivery {
             carry(me, delivery);
@@ -222,7 +244,8 @@ fn help(me: &Arc<Thread>) {
         state.make_waiting(me.id, Status::Waiting);
         state.idle_helpers.push(me.id);
         match state.choose(&me.sim, false) {
-            Choice::Thread(id) => sched.hand_over(state, id),
+            Choice::Thread(id) if id == me.id => {}
+            Choice::Thread(id) => switch(me, state, id),
             why => stuck(me, state, &why),
         }
     }
@@ -231,7 +254,7 @@ fn help(me: &Arc<Thread>) {
 /// Ends a simulated thread and passes the baton on.
 fn exit(me: &Arc<Thread>) {
     let sched = &me.sim.sched;
-    if sched.stopped.load(SeqCst) {
+    if sched.is_stopped() {
         return;
     }
     exports::check_end(me);
@@ -241,7 +264,7 @@ fn exit(me: &Arc<Thread>) {
     me.object().header().state.store(1, SeqCst);
     state.signal(me.object());
     match state.choose(&me.sim, false) {
-        Choice::Thread(id) => sched.hand_over(state, id),
+        Choice::Thread(id) => state.baton = id,
         why => stuck(me, state, &why),
     }
 }

@@ -4,7 +4,7 @@
 //! Everything here happens under one lock and calls no driver code. `baton` acts on the choice.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::atomic::{AtomicBool, AtomicUsize};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use super::thread::Thread;
@@ -17,9 +17,7 @@ use crate::verifier::DriverNumber;
 
 /// The scheduler of one simulation.
 pub(crate) struct Sched {
-    /// The thread that holds the baton.
-    pub(super) current: AtomicUsize,
-    /// Set when the simulation is over: idle helpers end.
+    /// Set when the simulation is over.
     pub(super) stopped: AtomicBool,
     state: Mutex<State>,
 }
@@ -57,12 +55,19 @@ pub(super) enum Status {
     Exited,
 }
 
+/// What a simulated thread is for.
+pub(super) enum Body {
+    Call(Box<dyn FnOnce() + Send>),
+    /// Carrying deliveries.
+    Help,
+}
+
 pub(super) struct Slot {
     /// None once the thread has ended.
     pub(super) thread: Option<Arc<Thread>>,
+    /// What it is to do, until it has begun.
+    pub(super) body: Option<Body>,
     pub(super) status: Status,
-    /// It runs a delivery on top of its wait.
-    pub(super) hosting: bool,
     pub(super) wait: Option<Wait>,
     pub(super) delivery: Option<Delivery>,
 }
@@ -84,6 +89,8 @@ pub(super) enum Choice {
 }
 
 pub(crate) struct State {
+    /// The thread that runs.
+    pub(super) baton: usize,
     pub(super) rng: Rng,
     pub(super) now: u64,
     pub(super) slots: Vec<Slot>,
@@ -106,9 +113,9 @@ pub(crate) struct State {
 impl Sched {
     pub(crate) fn new(config: &Config) -> Self {
         Self {
-            current: AtomicUsize::new(0),
             stopped: AtomicBool::new(false),
             state: Mutex::new(State {
+                baton: 0,
                 rng: Rng::new(config.seed),
                 now: 0,
                 slots: Vec::new(),
@@ -197,10 +204,10 @@ impl Sched {
         self.state().steps
     }
 
-    /// The thread that holds the baton.
+    /// The thread that runs.
     pub(crate) fn describe_running(&self) -> String {
-        let id = self.current.load(std::sync::atomic::Ordering::SeqCst);
         let state = self.state();
+        let id = state.baton;
         let thread = state.slots.get(id).and_then(|slot| slot.thread.as_ref());
         thread.map_or_else(|| format!("thread {id}"), |thread| thread.describe())
     }

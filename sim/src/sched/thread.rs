@@ -2,10 +2,12 @@
 //!
 //! Shared between the thread itself, the scheduler and the handle table. It decides nothing.
 
+use core::ffi::c_void;
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::atomic::{AtomicU8, AtomicU32, AtomicUsize};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::atomic::{AtomicPtr, AtomicU8, AtomicU32, AtomicUsize};
+use std::sync::{Arc, Mutex};
 
+use super::fiber::Exit;
 use crate::kernel::layout::Header;
 use crate::kernel::object::{Object, THREAD};
 use crate::kernel::region::Regions;
@@ -43,7 +45,9 @@ pub(crate) struct Thread {
     pub(crate) regions: Regions,
     /// The list whose `SLIST_HEADER` it looked at last.
     pub(crate) last_list: AtomicUsize,
-    pub(super) host: OnceLock<std::thread::Thread>,
+    /// Where the stack is to which `PsTerminateSystemThread` jumps back.
+    pub(crate) base: AtomicPtr<c_void>,
+    pub(super) exit: Exit,
 }
 
 impl Thread {
@@ -62,7 +66,8 @@ impl Thread {
             locks: Mutex::new(Vec::new()),
             regions: Regions::default(),
             last_list: AtomicUsize::new(0),
-            host: OnceLock::new(),
+            base: AtomicPtr::default(),
+            exit: Exit::default(),
         }
     }
 
@@ -88,12 +93,6 @@ impl Thread {
         let result = call();
         self.driver.store(before, Relaxed);
         result
-    }
-
-    pub(super) fn unpark(&self) {
-        if let Some(host) = self.host.get() {
-            host.unpark();
-        }
     }
 
     pub(crate) fn describe(&self) -> String {

@@ -7,7 +7,7 @@
 //!
 //! An export that finds an offence calls `stop`, which hands the report to the test's own thread
 //! and never returns: unwinding through a driver's frames, which may be C, is not possible. The
-//! threads of a stopped simulation stay parked.
+//! threads of a stopped simulation are left behind as they are.
 
 mod report;
 mod rule;
@@ -19,6 +19,7 @@ pub(crate) use site::{DriverNumber, Site};
 
 use std::sync::Arc;
 
+use crate::current::current;
 use crate::sim::{Failure, Shared};
 
 /// Ends the simulation with a report.
@@ -31,7 +32,5 @@ pub(crate) fn stop(sim: &Arc<Shared>, rule: Rule, details: &str) -> ! {
         seed: sim.seed,
     };
     sim.finish(Err(Failure::Offence(report)));
-    loop {
-        std::thread::park();
-    }
+    sim.sched.abandon(&current())
 }
