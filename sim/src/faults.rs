@@ -40,6 +40,11 @@ impl Faults {
         self.target == Some((fault, number))
     }
 
+    /// The one that was asked for.
+    pub(crate) fn target(&self) -> Option<(Fault, u64)> {
+        self.target
+    }
+
     /// How many occasions there were.
     pub(crate) fn count(&self, fault: Fault) -> u64 {
         self.counts[fault as usize].load(Relaxed)

@@ -37,7 +37,7 @@
 //! - `kernel`: the exports of ntoskrnl
 //! - `net`: the network between drivers and peers
 //! - `wsk`: registration, provider, sockets
-//! - `worker`: the thread of the host on which a simulation runs
+//! - `worker`: the thread of the host on which simulations run
 //! - `sim`, `runner`, `leaks`: one simulation; many; what must be gone at the end
 
 mod current;

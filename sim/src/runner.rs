@@ -8,8 +8,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::faults::{Fault, KINDS};
-use crate::sim::{Config, Failure, Sim, execute};
+use crate::sim::{Config, Failure, Host, Sim};
 use crate::verifier::Report;
+use crate::worker;
 
 /// Sets up simulations. Start with [`builder`].
 #[derive(Debug, Clone, Copy)]
@@ -114,10 +115,7 @@ impl Builder {
     ///
     /// See [`run`].
     pub fn run<T: Send + 'static>(self, body: impl FnOnce(&Sim) -> T + Send + 'static) -> T {
-        match execute(self.config, body).0 {
-            Ok(value) => value,
-            Err(failure) => fail(failure, self.config),
-        }
+        self.simulate(body).unwrap_or_else(|failed| failed.fail())
     }
 
     /// Runs a body that breaks a rule, and returns the report.
@@ -127,9 +125,12 @@ impl Builder {
     /// If the body panics or breaks no rule.
     #[must_use]
     pub fn offence(self, body: impl FnOnce(&Sim) + Send + 'static) -> Report {
-        match execute(self.config, body).0 {
-            Err(Failure::Offence(report)) => report,
-            Err(failure @ Failure::Panic(_)) => fail(failure, self.config),
+        match self.simulate(body) {
+            Err(Failed {
+                failure: Failure::Offence(report),
+                ..
+            }) => report,
+            Err(failed) => failed.fail(),
             Ok(()) => panic!("the body was expected to break a rule, but broke none"),
         }
     }
@@ -140,16 +141,20 @@ impl Builder {
     ///
     /// See [`seeds`].
     pub fn seeds(self, count: u64, body: impl Fn(&Sim) + Send + Sync + 'static) {
-        let body = Arc::new(body);
         let count = number("WSK_SIM_SEEDS").unwrap_or(count);
         let seeds = replay_seed().map_or(0..count, |seed| seed..seed + 1);
-        for seed in seeds {
-            let config = Config {
-                seed,
-                ..self.config
-            };
-            run_or_explain(config, &body);
-        }
+        let body = Arc::new(body);
+        let result = self.on_worker(move |host| {
+            for seed in seeds {
+                let config = Config {
+                    seed,
+                    ..self.config
+                };
+                run_or_explain(host, config, &body)?;
+            }
+            Ok(())
+        });
+        result.unwrap_or_else(|failed| failed.fail());
     }
 
     /// See [`every_fault`].
@@ -159,55 +164,94 @@ impl Builder {
     /// See [`every_fault`].
     pub fn every_fault(self, body: impl Fn(&Sim) + Send + Sync + 'static) {
         let body = Arc::new(body);
-        let counts = run_or_explain(self.config, &body);
-        for (fault, count) in KINDS.into_iter().zip(counts) {
-            for number in 1..=count {
-                let config = Config {
-                    fault: Some((fault, number)),
-                    ..self.config
-                };
-                run_or_explain(config, &body);
+        let result = self.on_worker(move |host| {
+            let counts = run_or_explain(host, self.config, &body)?;
+            for (fault, count) in KINDS.into_iter().zip(counts) {
+                for number in 1..=count {
+                    let config = Config {
+                        fault: Some((fault, number)),
+                        ..self.config
+                    };
+                    run_or_explain(host, config, &body)?;
+                }
             }
-        }
+            Ok(())
+        });
+        result.unwrap_or_else(|failed| failed.fail());
+    }
+
+    fn simulate<T: Send + 'static>(
+        self,
+        body: impl FnOnce(&Sim) -> T + Send + 'static,
+    ) -> Result<T, Failed> {
+        let config = self.config;
+        self.on_worker(move |host| {
+            let (result, _) = host.simulate(config, body);
+            result.map_err(|failure| Failed { failure, config })
+        })
+    }
+
+    /// Has simulations run, and gives up when one of them does not answer.
+    fn on_worker<T: Send + 'static>(
+        self,
+        work: impl FnOnce(&mut Host) -> Result<T, Failed> + Send + 'static,
+    ) -> Result<T, Failed> {
+        worker::run(self.config.unresponsive_after, work).unwrap_or_else(|stuck| {
+            let config = Config {
+                fault: stuck.faults.target(),
+                ..self.config
+            };
+            let failure = Failure::Offence(stuck.unresponsive());
+            Err(Failed { failure, config })
+        })
     }
 }
 
 /// Runs without backtraces, and again with them if it fails. Returns how many occasions for faults
 /// there were.
-fn run_or_explain<F: Fn(&Sim) + Send + Sync + 'static>(config: Config, body: &Arc<F>) -> Vec<u64> {
-    let attempt = |backtraces| {
+fn run_or_explain<F: Fn(&Sim) + Send + Sync + 'static>(
+    host: &mut Host,
+    config: Config,
+    body: &Arc<F>,
+) -> Result<Vec<u64>, Failed> {
+    let mut attempt = |backtraces| {
         let body = Arc::clone(body);
-        execute(
-            Config {
-                backtraces,
-                ..config
-            },
-            move |sim: &Sim| body(sim),
-        )
+        let config = Config {
+            backtraces,
+            ..config
+        };
+        host.simulate(config, move |sim: &Sim| body(sim))
     };
     let (result, shared) = attempt(false);
     if let Err(failure) = result {
-        let explained = attempt(true).0.err().unwrap_or(failure);
-        fail(explained, config);
+        let failure = attempt(true).0.err().unwrap_or(failure);
+        return Err(Failed { failure, config });
     }
-    KINDS
-        .into_iter()
-        .map(|fault| shared.faults.count(fault))
-        .collect()
+    let counts = KINDS.into_iter().map(|fault| shared.faults.count(fault));
+    Ok(counts.collect())
 }
 
-fn fail(failure: Failure, config: Config) -> ! {
-    let fault = config.fault.map_or(String::new(), |(fault, number)| {
-        format!("with {fault:?} number {number} failing: ")
-    });
-    match failure {
-        Failure::Offence(report) => panic!("{fault}{report}"),
-        Failure::Panic(payload) => {
-            eprintln!(
-                "wsk-sim: {fault}seed {0}: replay with WSK_SIM_SEED={0}",
-                config.seed
-            );
-            resume_unwind(payload)
+/// A simulation that ended badly.
+struct Failed {
+    failure: Failure,
+    config: Config,
+}
+
+impl Failed {
+    /// Fails the test.
+    fn fail(self) -> ! {
+        let fault = self.config.fault.map_or(String::new(), |(fault, number)| {
+            format!("with {fault:?} number {number} failing: ")
+        });
+        match self.failure {
+            Failure::Offence(report) => panic!("{fault}{report}"),
+            Failure::Panic(payload) => {
+                eprintln!(
+                    "wsk-sim: {fault}seed {0}: replay with WSK_SIM_SEED={0}",
+                    self.config.seed
+                );
+                resume_unwind(payload)
+            }
         }
     }
 }

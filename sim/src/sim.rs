@@ -1,13 +1,11 @@
 //! One simulation: everything that belongs to it, how a test runs in it, and how it ends.
 //!
 //! `Shared` is what the exports find through the current thread. `Sim` is the handle that a test's
-//! body gets. The body runs on a simulated thread of its own; the test's thread only waits for the
-//! outcome, so that an offence, which can never return to the code that committed it, still ends
-//! the test.
+//! body gets. The body runs on a simulated thread of its own, so that an offence, which can never
+//! return to the code that committed it, still ends the simulation.
 
 use std::any::Any;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -16,9 +14,8 @@ use crate::faults::{Fault, Faults};
 use crate::kernel::{Kernel, exports};
 use crate::leaks;
 use crate::net::VirtualNet;
-use crate::sched::{Role, Sched};
+use crate::sched::{Role, Sched, Stacks};
 use crate::verifier::{self, Report, Rule};
-use crate::worker::Worker;
 use crate::wsk::Wsk;
 
 /// How one simulation is set up.
@@ -40,7 +37,7 @@ pub(crate) enum Failure {
     Panic(Box<dyn Any + Send>),
 }
 
-type Outcome = Result<Box<dyn Any + Send>, Failure>;
+type Outcome = Result<(), Failure>;
 
 /// Everything that belongs to one simulation.
 pub(crate) struct Shared {
@@ -51,7 +48,7 @@ pub(crate) struct Shared {
     pub(crate) kernel: Kernel,
     pub(crate) net: VirtualNet,
     pub(crate) wsk: Wsk,
-    outcome: Mutex<Option<Sender<Outcome>>>,
+    outcome: Mutex<Option<Outcome>>,
 }
 
 /// A running simulation, as the body of a test sees it.
@@ -59,7 +56,7 @@ pub(crate) struct Shared {
 pub struct Sim(pub(crate) Arc<Shared>);
 
 impl Shared {
-    fn new(config: Config, outcome: Sender<Outcome>) -> Self {
+    fn new(config: Config) -> Self {
         Self {
             seed: config.seed,
             backtraces: config.backtraces,
@@ -68,17 +65,23 @@ impl Shared {
             kernel: Kernel::default(),
             net: VirtualNet::default(),
             wsk: Wsk::new(config.inline_only),
-            outcome: Mutex::new(Some(outcome)),
+            outcome: Mutex::default(),
         }
     }
 
-    /// Tells the test's thread how the simulation ended. Only the first word counts.
+    /// The report about a thread that does not call the kernel any more.
+    pub(crate) fn unresponsive(&self) -> Report {
+        Report {
+            rule: Rule::Unresponsive,
+            details: self.sched.describe_running(),
+            seed: self.seed,
+        }
+    }
+
+    /// Says how the simulation ended. Only the first word counts.
     pub(crate) fn finish(&self, outcome: Outcome) {
         self.sched.stop();
-        if let Some(sender) = lock(&self.outcome).take() {
-            // The receiver is gone only if the test's thread is: then nobody is left to tell.
-            let _ = sender.send(outcome);
-        }
+        lock(&self.outcome).get_or_insert(outcome);
     }
 }
 
@@ -167,62 +170,43 @@ impl<T> Task<T> {
     }
 }
 
-/// Runs one simulation to its end.
-pub(crate) fn execute<T: Send + 'static>(
-    config: Config,
-    body: impl FnOnce(&Sim) -> T + Send + 'static,
-) -> (Result<T, Failure>, Arc<Shared>) {
-    assert!(exports::link(), "the exports are part of this program");
-    let (sender, receiver) = channel();
-    let shared = Arc::new(Shared::new(config, sender));
-    let sim = Sim(Arc::clone(&shared));
-    let job = move || {
-        let result = catch_unwind(AssertUnwindSafe(|| body(&sim)));
-        match result {
+/// Runs simulations one after the other, on the thread where it is: a worker.
+#[derive(Default)]
+pub(crate) struct Host {
+    stacks: Stacks,
+    /// The simulation that runs, for who watches.
+    pub(crate) running: Arc<Mutex<Option<Arc<Shared>>>>,
+}
+
+impl Host {
+    /// Runs one simulation to its end.
+    pub(crate) fn simulate<T: Send + 'static>(
+        &mut self,
+        config: Config,
+        body: impl FnOnce(&Sim) -> T + Send + 'static,
+    ) -> (Result<T, Failure>, Arc<Shared>) {
+        assert!(exports::link(), "the exports are part of this program");
+        let shared = Arc::new(Shared::new(config));
+        *lock(&self.running) = Some(Arc::clone(&shared));
+        let value = Arc::new(Mutex::new(None));
+        let (slot, sim) = (Arc::clone(&value), Sim(Arc::clone(&shared)));
+        let job = move || match catch_unwind(AssertUnwindSafe(|| body(&sim))) {
             Ok(value) => {
                 sim.0.sched.drain(&current());
                 leaks::check(&sim.0);
-                sim.0.finish(Ok(Box::new(value)));
+                *lock(&slot) = Some(value);
+                sim.0.finish(Ok(()));
             }
             Err(payload) => sim.0.finish(Err(Failure::Panic(payload))),
-        }
-    };
-    shared
-        .sched
-        .spawn(&shared, Role::Test, "test body", Box::new(job));
-    let worker = Worker::get();
-    let sim = Arc::clone(&shared);
-    worker.run(Box::new(move |stacks| sim.sched.run(stacks)));
-    let outcome = wait_for(&shared, &receiver, config.unresponsive_after);
-    if outcome.is_ok() {
-        worker.keep();
-    }
-    let result = outcome.map(|value| match value.downcast::<T>() {
-        Ok(value) => *value,
-        Err(value) => resume_unwind(value),
-    });
-    (result, shared)
-}
-
-/// Receives the outcome, and gives up a simulation in which nothing happens any more.
-fn wait_for(shared: &Arc<Shared>, receiver: &Receiver<Outcome>, limit: Duration) -> Outcome {
-    let mut steps = 0;
-    loop {
-        match receiver.recv_timeout(limit) {
-            Ok(outcome) => return outcome,
-            Err(RecvTimeoutError::Disconnected) => unreachable!("the sender lives in `shared`"),
-            Err(RecvTimeoutError::Timeout) => {
-                let now = shared.sched.steps();
-                if now == steps {
-                    return Err(Failure::Offence(Report {
-                        rule: Rule::Unresponsive,
-                        details: shared.sched.describe_running(),
-                        seed: shared.seed,
-                    }));
-                }
-                steps = now;
-            }
-        }
+        };
+        let sched = &shared.sched;
+        sched.spawn(&shared, Role::Test, "test body", Box::new(job));
+        sched.run(&mut self.stacks);
+        *lock(&self.running) = None;
+        let outcome = lock(&shared.outcome).take();
+        let outcome = outcome.expect("a simulation says how it ended");
+        let result = outcome.map(|()| lock(&value).take().expect("a body leaves its value"));
+        (result, shared)
     }
 }
 
@@ -234,4 +218,27 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 /// Ends the simulation with a report about the calling thread's doing.
 pub(crate) fn offence(rule: Rule, details: &str) -> ! {
     verifier::stop(&current().sim, rule, details)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use crate::run;
+
+    #[test]
+    fn simulation_that_has_ended_is_gone() {
+        let simulation = run(|sim| {
+            let (server, address) = (sim.clone(), "127.0.0.1:7".parse().expect("an address"));
+            let listener = sim.listen(address).expect("the address is free");
+            let client = sim.spawn(move || server.connect(address).expect("somebody listens"));
+            let accepted = listener.accept();
+            client.join().write_all(b"hello").expect("connected");
+            sim.sleep(Duration::from_secs(1));
+            drop(accepted);
+            Arc::downgrade(&sim.0)
+        });
+        assert!(simulation.upgrade().is_none(), "something refers to it");
+    }
 }

@@ -1,54 +1,77 @@
-//! The thread of the host on which a simulation runs.
+//! The thread of the host on which simulations run.
 //!
-//! The test's own thread only waits, so that it can give a simulation up in which a thread never
-//! calls the kernel again. It keeps its worker for its next simulation, with the stacks that are
-//! there already. Every test has workers of its own: what a body prints is the test's output.
+//! The test's own thread only waits, so that it can give up when a simulated thread never calls the
+//! kernel again. It keeps its worker, which has stacks already, for what it runs next. Every test
+//! has a worker of its own: what a body prints is the test's output.
 
 use std::cell::Cell;
-use std::sync::mpsc::{Sender, channel};
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
-use crate::sched::Stacks;
+use crate::sim::{Host, Shared, lock};
 
-type Simulation = Box<dyn FnOnce(&mut Stacks) + Send>;
+type Work = Box<dyn FnOnce(&mut Host) + Send>;
 
 thread_local! {
     static IDLE: Cell<Option<Worker>> = const { Cell::new(None) };
 }
 
-/// A thread that runs one simulation after the other.
-pub(crate) struct Worker(Sender<Simulation>);
+/// A thread that does one piece of work after the other.
+struct Worker {
+    work: Sender<Work>,
+    running: Arc<Mutex<Option<Arc<Shared>>>>,
+}
 
 impl Worker {
-    /// The one that this test's thread has kept, or a new one.
-    pub(crate) fn get() -> Self {
-        IDLE.take().unwrap_or_else(Self::start)
-    }
-
     fn start() -> Self {
-        let (sender, receiver) = channel::<Simulation>();
-        let work = move || {
-            let mut stacks = Stacks::default();
-            for simulation in receiver {
-                simulation(&mut stacks);
-            }
-        };
-        let name = "wsk-sim".to_owned();
+        let (work, received) = channel::<Work>();
+        let mut host = Host::default();
+        let running = Arc::clone(&host.running);
         std::thread::Builder::new()
-            .name(name)
-            .spawn(work)
+            .name("wsk-sim".to_owned())
+            .spawn(move || received.into_iter().for_each(|work| work(&mut host)))
             .expect("the host can start another thread: lower the number of parallel tests");
-        Self(sender)
+        Self { work, running }
     }
+}
 
-    /// Runs a simulation as soon as the one before has ended.
-    pub(crate) fn run(&self, simulation: Simulation) {
-        self.0
-            .send(simulation)
-            .expect("a worker lives as long as somebody can send to it");
-    }
-
-    /// Keeps the worker for the next simulation. One that was not kept ends with its simulation.
-    pub(crate) fn keep(self) {
-        IDLE.set(Some(self));
+/// Has `work` run its simulations on a worker. The error is a simulation in which no thread has
+/// called the kernel for `limit`; its worker is left behind.
+pub(crate) fn run<T: Send + 'static>(
+    limit: Duration,
+    work: impl FnOnce(&mut Host) -> T + Send + 'static,
+) -> Result<T, Arc<Shared>> {
+    let worker = IDLE.take().unwrap_or_else(Worker::start);
+    let (sender, receiver) = channel();
+    let work = move |host: &mut Host| {
+        // The receiver is gone only if the simulation was given up: then nobody is left to tell.
+        let _ = sender.send(work(host));
+    };
+    let sent = worker.work.send(Box::new(work));
+    sent.expect("a worker waits for work as long as somebody can send it");
+    let mut seen: Option<(Arc<Shared>, u64)> = None;
+    loop {
+        match receiver.recv_timeout(limit) {
+            Ok(result) => {
+                IDLE.set(Some(worker));
+                return Ok(result);
+            }
+            Err(RecvTimeoutError::Timeout) => {
+                let running = lock(&worker.running).clone();
+                let now = running.map(|shared| (Arc::clone(&shared), shared.sched.steps()));
+                match (now, seen) {
+                    (Some((now, steps)), Some((before, same)))
+                        if Arc::ptr_eq(&now, &before) && steps == same =>
+                    {
+                        return Err(now);
+                    }
+                    (now, _) => seen = now,
+                }
+            }
+            Err(RecvTimeoutError::Disconnected) => {
+                panic!("the simulator itself failed; its message is above")
+            }
+        }
     }
 }

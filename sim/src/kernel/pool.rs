@@ -55,7 +55,9 @@ struct Block {
 #[derive(Default)]
 pub(crate) struct Pool {
     live: BTreeMap<usize, Block>,
-    freed: VecDeque<(usize, Block)>,
+    freed: BTreeMap<usize, Block>,
+    /// The freed blocks in the order in which they were freed.
+    freed_order: VecDeque<usize>,
     freed_bytes: usize,
     last: u64,
 }
@@ -121,7 +123,8 @@ impl Pool {
         };
         fill(address, block.size, FREED);
         self.freed_bytes += block.size;
-        self.freed.push_back((address, block));
+        self.freed.insert(address, block);
+        self.freed_order.push_back(address);
         while self.freed.len() > KEPT_BLOCKS || self.freed_bytes > KEPT_BYTES {
             self.forget_oldest()?;
         }
@@ -129,7 +132,9 @@ impl Pool {
     }
 
     fn forget_oldest(&mut self) -> Result<(), (Rule, String)> {
-        let Some((address, block)) = self.freed.pop_front() else {
+        let oldest = self.freed_order.pop_front();
+        let Some((address, block)) = oldest.and_then(|address| self.freed.remove_entry(&address))
+        else {
             return Ok(());
         };
         self.freed_bytes -= block.size;
@@ -139,7 +144,7 @@ impl Pool {
     }
 
     fn explain_bad_free(&self, address: usize) -> (Rule, String) {
-        if let Some((_, block)) = self.freed.iter().rev().find(|(freed, _)| *freed == address) {
+        if let Some(block) = self.freed.get(&address) {
             return (Rule::DoubleFree, block.describe(address));
         }
         let inside = self.find(address).map_or(String::new(), |(start, block)| {
@@ -165,10 +170,8 @@ impl Pool {
 
     /// The freed block that holds `address`, in words.
     pub(crate) fn find_freed(&self, address: usize) -> Option<String> {
-        let mut freed = self.freed.iter().rev();
-        let (start, block) =
-            freed.find(|(start, block)| (*start..start + block.size).contains(&address))?;
-        Some(block.describe(*start))
+        let (start, block) = self.freed.range(..=address).next_back()?;
+        (address < start + block.size).then(|| block.describe(*start))
     }
 
     /// The blocks that are left, of one driver or of all.
@@ -195,7 +198,7 @@ impl Pool {
 impl Drop for Pool {
     fn drop(&mut self) {
         self.live.values().for_each(Block::give_back);
-        self.freed.iter().for_each(|(_, block)| block.give_back());
+        self.freed.values().for_each(Block::give_back);
     }
 }
 

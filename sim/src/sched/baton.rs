@@ -119,6 +119,9 @@ impl Sched {
         }
         fibers.into_iter().flatten().for_each(Fiber::abandon);
         set_current(None);
+        // Threads and deliveries keep the simulation that keeps them.
+        let left = self.state().take_all();
+        drop(left);
     }
 
     fn is_stopped(&self) -> bool {

@@ -4,6 +4,7 @@
 //! Everything here happens under one lock and calls no driver code. `baton` acts on the choice.
 
 use std::collections::{BTreeMap, HashMap};
+use std::mem::take;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -255,6 +256,12 @@ impl Sched {
 }
 
 impl State {
+    /// Takes out what may refer to the simulation, at its end.
+    pub(super) fn take_all(&mut self) -> impl Sized + use<> {
+        let queues = [&mut self.dispatch, &mut self.passive].map(take);
+        (take(&mut self.slots), queues, take(&mut self.timed))
+    }
+
     pub(super) fn push(&mut self, delivery: Delivery) {
         if delivery.job.irql == 0 {
             &mut self.passive

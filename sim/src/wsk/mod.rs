@@ -60,13 +60,20 @@ struct Sockets {
     /// noticed.
     all: BTreeMap<usize, Arc<Socket>>,
     /// Pending requests, by the address of their IRP.
-    pending: BTreeMap<usize, Arc<Socket>>,
+    pending: BTreeMap<usize, Pending>,
     /// Memory ranges of pending requests, by start and IRP.
     buffers: BTreeMap<(usize, usize), usize>,
     /// MDLs of pending requests, by address and IRP.
     mdls: BTreeSet<(usize, usize)>,
     /// Contexts and tables of open sockets, by address and socket.
     kept: BTreeMap<(usize, usize), &'static str>,
+}
+
+/// A pending request: its socket, and the memory it uses.
+struct Pending {
+    socket: Arc<Socket>,
+    buffers: Vec<usize>,
+    mdls: Vec<usize>,
 }
 
 impl Wsk {
@@ -96,11 +103,10 @@ impl Wsk {
     pub(crate) fn uses_memory(&self, start: usize, length: usize) -> Option<String> {
         let end = start + length;
         let sockets = lock(&self.sockets);
-        let overlaps = |(from, to): (usize, usize)| from < end && start < to;
-        let hit = sockets
-            .buffers
-            .iter()
-            .find(|((from, _), to)| overlaps((*from, **to)));
+        let mut inside = sockets.buffers.range((start, 0)..(end, 0));
+        let mut before = sockets.buffers.range(..(start, 0));
+        let into = || before.next_back().filter(|(_, to)| **to > start);
+        let hit = inside.next().or_else(into);
         let request = hit.map(|((_, irp), _)| format!("a pending request, IRP {irp:#x}"));
         let mut kept = sockets.kept.range((start, 0)..(end, 0));
         let kept = kept

@@ -12,10 +12,11 @@ use std::sync::Arc;
 
 use wdk_sys::{IRP, NTSTATUS, PDEVICE_OBJECT, PIRP, STATUS_CANCELLED, STATUS_PENDING};
 
-use super::Sockets;
+use super::buffer::Buffer;
 use super::call::Call;
 use super::request::{Answer, Request, Turn, Work};
 use super::socket::{Mover, Phase, Socket, State};
+use super::{Pending, Sockets};
 use super::{close, events};
 use crate::current::current;
 use crate::kernel::irp::{self, SL_PENDING_RETURNED};
@@ -71,18 +72,7 @@ fn pend(call: &Call, work: &dyn Work) -> bool {
     mark_pending(call);
     let mut sockets = lock(&call.me.sim.wsk.sockets);
     let irp = call.irp.expose_provenance();
-    sockets.pending.insert(irp, Arc::clone(&call.socket));
-    if let Some(buffer) = work.buffer() {
-        sockets.buffers.extend(
-            buffer
-                .pieces
-                .iter()
-                .map(|(start, length)| ((*start, irp), start + length)),
-        );
-        sockets
-            .mdls
-            .extend(buffer.mdls.iter().map(|mdl| (*mdl, irp)));
-    }
+    sockets.remember(irp, &call.socket, work.buffer());
     drop(sockets);
     call.packet
         .cancel_routine
@@ -193,10 +183,39 @@ fn finish(me: &Arc<Thread>, client: usize, (irp, answer): Completion) {
 }
 
 impl Sockets {
+    /// Enters a pending request and the memory it uses.
+    fn remember(&mut self, irp: usize, socket: &Arc<Socket>, buffer: Option<&Buffer>) {
+        let pieces = buffer.map_or(&[][..], |buffer| &buffer.pieces);
+        let mdls = buffer.map_or(&[][..], |buffer| &buffer.mdls);
+        let pending = Pending {
+            socket: Arc::clone(socket),
+            buffers: pieces.iter().map(|(start, _)| *start).collect(),
+            mdls: mdls.to_vec(),
+        };
+        self.pending.insert(irp, pending);
+        let ends = pieces
+            .iter()
+            .map(|(start, length)| ((*start, irp), start + length));
+        self.buffers.extend(ends);
+        self.mdls.extend(mdls.iter().map(|mdl| (*mdl, irp)));
+    }
+
+    /// The socket on which the request with this IRP is pending.
+    fn socket_of(&self, irp: usize) -> Option<Arc<Socket>> {
+        let pending = self.pending.get(&irp)?;
+        Some(Arc::clone(&pending.socket))
+    }
+
     fn forget(&mut self, irp: usize) {
-        self.pending.remove(&irp);
-        self.buffers.retain(|(_, user), _| *user != irp);
-        self.mdls.retain(|(_, user)| *user != irp);
+        let Some(pending) = self.pending.remove(&irp) else {
+            return;
+        };
+        for start in pending.buffers {
+            self.buffers.remove(&(start, irp));
+        }
+        for mdl in pending.mdls {
+            self.mdls.remove(&(mdl, irp));
+        }
     }
 }
 
@@ -205,7 +224,7 @@ unsafe extern "C" fn cancel(_device: PDEVICE_OBJECT, irp: PIRP) {
     let me = current();
     // SAFETY: whoever cancels holds the cancel lock, and the IRP is pending here.
     let irql = unsafe { view::<Irp>(irp) }.cancel_irql.load(SeqCst);
-    let socket = lock(&me.sim.wsk.sockets).pending.get(&irp.addr()).cloned();
+    let socket = lock(&me.sim.wsk.sockets).socket_of(irp.addr());
     irp::release_cancel_lock(&me, irql);
     let Some(socket) = socket else { return };
     let mut state = lock(&socket.state);
