@@ -55,7 +55,8 @@ fn measure(what: &str, schedules: u64, count: fn(&Sim) -> u32) -> f64 {
     let total = f64::from(TOTAL.load(Relaxed));
     let rate = total / used;
     println!(
-        "{what}: {rate:.0} a second of processor time ({total} in {used:.2} s; {time:.2} s of real time)"
+        "{what}: {rate:.0} a second of processor time \
+         ({total} in {used:.2} s; {time:.2} s of real time)"
     );
     rate
 }

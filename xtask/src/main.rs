@@ -18,6 +18,7 @@ mod paths;
 mod process;
 mod progress;
 mod sign;
+mod sim_bench;
 mod test;
 mod tidy;
 mod toolchain;
@@ -45,6 +46,8 @@ enum Task {
     Tidy(tidy::Args),
     /// Test the sample driver, loaded in Wine
     DriverTests(driver_tests::Args),
+    /// Measure how fast the simulator is
+    SimBench(sim_bench::Args),
     /// Run every check and every test
     Test(test::Args),
 }
@@ -68,6 +71,7 @@ fn run(task: &Task) -> anyhow::Result<()> {
         Task::Demo(args) => demo::run(args),
         Task::Tidy(args) => tidy::run(args),
         Task::DriverTests(args) => driver_tests::run(args),
+        Task::SimBench(args) => sim_bench::run(args),
         Task::Test(args) => test::run(args),
     }
 }
