@@ -6,7 +6,6 @@
 // UNSAFETY: an MDL is a structure that kernel and driver share.
 #![expect(unsafe_code, reason = "exports of the kernel over MDLs")]
 
-use core::cell::Cell;
 use std::collections::BTreeMap;
 
 use wdk_sys::{
@@ -16,11 +15,12 @@ use wdk_sys::{
 
 use super::irql::{DISPATCH, require};
 use super::layout::{Irp, Mdl, view};
+use super::lent::Lent;
 use super::pool::Owner;
 use crate::current::current;
 use crate::faults::Fault;
 use crate::sched::Thread;
-use crate::sim::{lock, offence};
+use crate::sim::{Shared, lock, offence};
 use crate::verifier::{DriverNumber, Rule, Site};
 
 const PAGE: usize = 4096;
@@ -44,18 +44,21 @@ impl Mdls {
     }
 }
 
-/// An MDL of the simulator's own, which a driver sees but must not free.
-pub(crate) struct OwnMdl(Box<[Cell<usize>]>);
+/// An MDL of the simulator's own, which a driver sees but must not free, and the memory that it
+/// describes.
+pub(crate) struct OwnMdl {
+    mdl: Lent,
+    memory: Lent,
+}
 
 impl OwnMdl {
-    /// Describes memory that outlives the MDL.
-    pub(crate) fn describing(memory: &mut [u8]) -> Self {
-        let address = memory.as_mut_ptr();
-        let size = size_for(address.expose_provenance(), memory.len());
-        let words = vec![Cell::new(0); size.div_ceil(size_of::<usize>())];
-        let own = Self(words.into_boxed_slice());
+    pub(crate) fn describing(sim: &Shared, memory: Lent) -> Self {
+        let (address, length) = (memory.pointer::<u8>(), memory.bytes().len());
+        let size = size_for(address.addr(), length);
+        let mdl = Lent::new(sim, size);
+        let own = Self { mdl, memory };
         let mdl = own.view();
-        let length = u32::try_from(memory.len()).unwrap_or(u32::MAX);
+        let length = u32::try_from(length).unwrap_or(u32::MAX);
         mdl.describe(address, length, i16::try_from(size).unwrap_or(i16::MAX));
         mdl.mapped.set(address);
         mdl.set_flags(SOURCE_IS_NONPAGED_POOL);
@@ -63,7 +66,12 @@ impl OwnMdl {
     }
 
     pub(crate) fn pointer(&self) -> PMDL {
-        self.0.as_ptr().cast_mut().cast()
+        self.mdl.pointer()
+    }
+
+    /// The memory that it describes.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        self.memory.bytes()
     }
 
     /// Makes `next` follow in the chain.
@@ -71,8 +79,14 @@ impl OwnMdl {
         self.view().next.set(next.pointer());
     }
 
+    /// Takes it and its memory back from the driver.
+    pub(crate) fn take_back(self) {
+        self.mdl.take_back();
+        self.memory.take_back();
+    }
+
     fn view(&self) -> &Mdl {
-        // SAFETY: the words have room for an MDL and are cells, as the members of the view are.
+        // SAFETY: the block has room for an MDL, which only this and the driver look at.
         unsafe { view(self.pointer()) }
     }
 }

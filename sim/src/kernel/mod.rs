@@ -5,7 +5,7 @@
 //! enforces the rules.
 //!
 //! - `layout`, `object`: views of what driver and kernel share in memory
-//! - `pool`, `lookaside`, `mdl`, `pages`: memory
+//! - `pool`, `lookaside`, `lent`, `mdl`, `pages`: memory
 //! - `irql`, `region`, `wait`, `timer`, `dpc`, `thread`, `work_item`: execution
 //! - `event`, `queue`, `spin_lock`, `fast_mutex`, `resource`, `rundown`: synchronisation
 //! - `list`, `slist`, `interlocked`: lists
@@ -29,6 +29,7 @@ mod interlocked;
 pub(crate) mod irp;
 pub(crate) mod irql;
 pub(crate) mod layout;
+pub(crate) mod lent;
 mod list;
 mod lookaside;
 pub(crate) mod mdl;

@@ -343,6 +343,9 @@ fn check_unused(me: &Arc<Thread>, address: usize, size: usize) {
             &format!("freed memory is the buffer of {request}"),
         );
     }
+    if let Some(user) = me.sim.wsk.keeps_memory(address, size) {
+        offence(Rule::FreedInUse, &format!("freed memory is used by {user}"));
+    }
 }
 
 /// Reports a lookaside list in freed memory, and a list's entry that is not freed to it.

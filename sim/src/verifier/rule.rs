@@ -99,6 +99,9 @@ rules! {
          `STATUS_PENDING`, is released, once, by its head [wsk 8.2, 8.6]",
     EventStatus: "an event callback must return one of the values that its event knows",
     EventWithoutCallback: "an event that is enabled needs its callback in the socket's table",
+    AcceptAnswer:
+        "`WskAcceptEvent` must write the context and the table of a socket, or null, when it \
+         accepts it, and before it enables the socket's events [wsk 6.8, 7.2]",
     Inspection:
         "`WskInspectComplete` is called once for an inspection that was pended, with a copy of \
          its ID [wsk 7.9, 7.11]",

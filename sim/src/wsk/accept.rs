@@ -13,7 +13,10 @@ use wdk_sys::{
 };
 use wsk_sys::{PSOCKADDR, PWSK_SOCKET, WSK_CLIENT_CONNECTION_DISPATCH, WSK_EVENT_ACCEPT};
 
+use super::address::Family;
+use super::buffer::Buffer;
 use super::call::Call;
+use super::callbacks::Offered;
 use super::control::options;
 use super::events::{self, Callback};
 use super::request::{Answer, Lane, Turn, Work};
@@ -31,6 +34,24 @@ struct Accept {
     client_side: ClientSide,
     local: Context,
     remote: Context,
+    memory: Buffer,
+}
+
+impl Accept {
+    fn new(family: Family, client_side: ClientSide, local: PSOCKADDR, remote: PSOCKADDR) -> Self {
+        let memory = Buffer::of(&[
+            (local.cast(), family.address_size()),
+            (remote.cast(), family.address_size()),
+            (client_side.context.get(), 1),
+            (client_side.dispatch.get(), 1),
+        ]);
+        Self {
+            client_side,
+            local: Context(local.cast()),
+            remote: Context(remote.cast()),
+            memory,
+        }
+    }
 }
 
 /// Begins to listen at the address that the socket has [wsk 4.8].
@@ -41,6 +62,9 @@ pub(super) fn listen(
 ) -> Result<(), NTSTATUS> {
     let binding = state.binding.ok_or(STATUS_INVALID_DEVICE_STATE)?;
     let inspect = options::is_conditional(state);
+    if inspect {
+        callbacks::expect_inspection(socket, state);
+    }
     sim.net.listen(binding, inspect, socket.watcher())
 }
 
@@ -101,14 +125,12 @@ pub(super) unsafe extern "C" fn wsk_accept(
     if flags != 0 {
         return call.reply(Answer::status(STATUS_INVALID_PARAMETER));
     }
-    call.submit(Accept {
-        client_side: ClientSide {
-            context: Context(context),
-            dispatch: Context(dispatch.cast_mut().cast()),
-        },
-        local: Context(local.cast()),
-        remote: Context(remote.cast()),
-    })
+    let client_side = ClientSide {
+        context: Context(context),
+        dispatch: Context(dispatch.cast_mut().cast()),
+    };
+    let family = call.socket.family;
+    call.submit(Accept::new(family, client_side, local, remote))
 }
 
 impl Work for Accept {
@@ -116,13 +138,14 @@ impl Work for Accept {
         Lane::Accept
     }
 
+    fn buffer(&self) -> Option<&Buffer> {
+        Some(&self.memory)
+    }
+
     fn attempt(&mut self, turn: &mut Turn<'_>) -> Option<Answer> {
-        let arrival = turn.sim.net.accept(turn.state.binding?)?;
-        let (accepted, addresses) = adopt(turn, arrival, self.client_side);
-        if let Some((local, remote)) = addresses {
-            address::write_out(self.local, local);
-            address::write_out(self.remote, remote);
-        }
+        let (accepted, (local, remote)) = adopt(turn, self.client_side)?;
+        address::write_out(self.local, local);
+        address::write_out(self.remote, remote);
         progress::schedule(turn.sim, &accepted);
         Some(Answer::information(accepted.pointer().expose_provenance()))
     }
@@ -130,37 +153,37 @@ impl Work for Accept {
 
 type Addresses = (SocketAddr, SocketAddr);
 
-/// Makes an accepted socket of a connection that has arrived; what the listener has of options
-/// passes to it [wsk 5.3].
-fn adopt(
-    turn: &mut Turn<'_>,
-    arrival: Arrival,
-    client_side: ClientSide,
-) -> (Arc<Socket>, Option<Addresses>) {
+/// What `WskAcceptEvent` may return.
+const KNOWN: [NTSTATUS; 2] = [STATUS_SUCCESS, STATUS_REQUEST_NOT_ACCEPTED];
+
+/// Makes an accepted socket of a connection that has arrived, if any; what the listener has of
+/// options passes to it [wsk 5.3].
+fn adopt(turn: &mut Turn<'_>, client_side: ClientSide) -> Option<(Arc<Socket>, Addresses)> {
+    let net = &turn.sim.net;
+    let Arrival { endpoint, request } = net.accept(turn.state.binding?)?;
+    let addresses = net.addresses(endpoint)?;
     let listener = turn.socket;
     let kind = (Connection, listener.family, listener.protocol);
     let accepted = Socket::create(turn.sim, kind, listener.client, client_side);
-    let addresses = turn.sim.net.addresses(arrival.endpoint);
-    turn.sim.net.watch(arrival.endpoint, accepted.watcher());
+    net.watch(endpoint, accepted.watcher());
     let mut state = lock(&accepted.state);
-    state.endpoint = Some(arrival.endpoint);
+    state.endpoint = Some(endpoint);
     state.connected = true;
-    state.local = addresses.map(|(local, _)| local);
+    state.local = Some(addresses.0);
     state.options = options::inherited(turn.state);
-    state.inspected = arrival
-        .request
-        .and_then(|request| turn.state.inspections.let_in(request));
+    state.inspected = request.and_then(|request| turn.state.inspections.let_in(request));
     drop(state);
-    (accepted, addresses)
+    Some((accepted, addresses))
 }
 
 /// Raises the accept event if a connection is there.
 pub(super) fn raise_due(sim: &Arc<Shared>, socket: &Arc<Socket>, state: &mut State) {
-    let Some(binding) = state.binding else { return };
     let due = if state.dead {
         !state.events.is_death_reported()
     } else {
-        sim.net.has_arrived(binding)
+        state
+            .binding
+            .is_some_and(|binding| sim.net.has_arrived(binding))
     };
     if !due || !state.events.may_be_raised(WSK_EVENT_ACCEPT) {
         return;
@@ -179,24 +202,22 @@ fn accept_event(callback: &Callback<'_>) {
         let first = state.events.report_death();
         drop(state);
         if first {
-            let (status, _) = callbacks::accept(callback, None);
-            let known = [STATUS_SUCCESS, STATUS_REQUEST_NOT_ACCEPTED];
-            callback.expect_status(status, "WskAcceptEvent", &known);
+            let nothing = Offered::new(sim);
+            let status = callbacks::accept(callback, None, nothing.places());
+            callback.expect_status(status, "WskAcceptEvent", &KNOWN);
+            nothing.take_back();
         }
         return;
     }
-    let arrival = state.binding.and_then(|binding| sim.net.accept(binding));
     let inherited = state.events.inherited();
-    let accepted = arrival.map(|arrival| {
-        let mut turn = Turn {
-            sim,
-            socket: listener,
-            state: &mut state,
-        };
-        adopt(&mut turn, arrival, ClientSide::NOBODY)
-    });
+    let mut turn = Turn {
+        sim,
+        socket: listener,
+        state: &mut state,
+    };
+    let accepted = adopt(&mut turn, ClientSide::NOBODY);
     drop(state);
-    if let Some((accepted, Some(addresses))) = accepted {
+    if let Some((accepted, addresses)) = accepted {
         offer(callback, &accepted, addresses, inherited);
     }
 }
@@ -204,22 +225,50 @@ fn accept_event(callback: &Callback<'_>) {
 /// Offers a new connection to the client.
 fn offer(callback: &Callback<'_>, accepted: &Arc<Socket>, addresses: Addresses, inherited: ULONG) {
     let sim = &callback.me.sim;
-    let (status, client_side) = callbacks::accept(callback, Some((accepted, addresses)));
-    let known = [STATUS_SUCCESS, STATUS_REQUEST_NOT_ACCEPTED];
-    callback.expect_status(status, "WskAcceptEvent", &known);
+    let offered = Offered::new(sim);
+    let places = offered.places();
+    lock(&accepted.state).offered = Some(offered);
+    let status = callbacks::accept(callback, Some((accepted, addresses)), places);
+    callback.expect_status(status, "WskAcceptEvent", &KNOWN);
     let mut state = lock(&accepted.state);
+    let offered = state.offered.take();
     if status == STATUS_SUCCESS {
-        state.client_side = client_side;
-        state.events.enable(inherited);
-        drop(state);
-        accepted.keep_client_memory(sim, client_side);
-        progress::schedule(sim, accepted);
-        return;
+        if let Some(offered) = &offered {
+            let client_side = offered.read(accepted, &state);
+            entrust(sim, accepted, &mut state, client_side, inherited);
+        }
+    } else {
+        check_unused(accepted, &state);
+        close::bury(sim, accepted, &mut state);
     }
-    if state.phase != Phase::Open || accepted.running.load(SeqCst) > 0 {
-        drop(state);
-        let details = format!("refused, but in use: {}", accepted.describe());
+    drop(state);
+    offered.into_iter().for_each(Offered::take_back);
+    progress::schedule(sim, accepted);
+}
+
+/// Reports a connection that the client refuses, and uses [wsk 7.2].
+fn check_unused(accepted: &Socket, state: &State) {
+    let called = state.phase != Phase::Open || accepted.running.load(SeqCst) > 0;
+    if called || !close::is_quiet(state) || state.incoming.has_retained() {
+        let details = format!("refused, but in use: {}", accepted.describe_as(state));
         offence(Rule::CallAfterClose, &details);
     }
-    close::bury(sim, accepted, &mut state);
+}
+
+/// Gives the client a connection that its event has accepted; it may have closed it already.
+fn entrust(
+    sim: &Shared,
+    accepted: &Socket,
+    state: &mut State,
+    client_side: ClientSide,
+    inherited: ULONG,
+) {
+    if state.phase == Phase::Gone {
+        return;
+    }
+    accepted.set_client_side(sim, state, client_side);
+    let statically = lock(&sim.wsk.registrations).static_events(accepted.client);
+    state.enable_statically(statically, accepted.category);
+    callbacks::expect_all(accepted, state, inherited);
+    state.events.enable(inherited);
 }

@@ -38,6 +38,14 @@ impl Family {
             Self::V6
         }
     }
+
+    /// The size of its addresses.
+    pub(super) fn address_size(self) -> usize {
+        match self {
+            Self::V4 => LENGTH_V4,
+            Self::V6 => LENGTH_V6,
+        }
+    }
 }
 
 /// Reads a socket address; `None` for null or an unknown family.
@@ -102,7 +110,8 @@ pub(super) fn write_out(target: Context, address: SocketAddr) {
     unsafe { write(target.get().cast(), address) };
 }
 
-fn encode(address: SocketAddr) -> Vec<u8> {
+/// An address as it lies in memory.
+pub(super) fn encode(address: SocketAddr) -> Vec<u8> {
     let port = address.port().to_be_bytes();
     let family = if address.is_ipv4() { AF_INET } else { AF_INET6 };
     let family = u16::try_from(family).unwrap_or(0).to_ne_bytes();

@@ -6,7 +6,7 @@
 // UNSAFETY: walks MDL chains and copies from and to the driver's memory.
 #![expect(unsafe_code, reason = "access to buffers in the driver's memory")]
 
-use wdk_sys::MDL;
+use wdk_sys::{MDL, PVOID};
 use wsk_sys::PWSK_BUF;
 
 use crate::kernel::layout::{Mdl, view};
@@ -30,6 +30,12 @@ impl Buffer {
     ///
     /// `buffer` points to a `WSK_BUF` whose MDL is null or the start of a chain of live MDLs.
     pub(super) unsafe fn read(me: &Thread, buffer: PWSK_BUF, function: &str) -> Self {
+        if buffer.is_null() {
+            offence(
+                Rule::BufferBeyondMdl,
+                &format!("{function} without a WSK_BUF"),
+            );
+        }
         check_not_paged(me, buffer.addr(), "a WSK_BUF");
         // SAFETY: promised by the caller.
         let described = unsafe { buffer.read() };
@@ -44,7 +50,7 @@ impl Buffer {
             let mdl: &Mdl = unsafe { view::<Mdl>(next) };
             check_mdl(me, mdl, next, function);
             let count = mdl.byte_count.get() as usize;
-            if offset > count {
+            if offset > 0 && offset >= count {
                 break;
             }
             let piece = left.min(count - offset);
@@ -77,6 +83,21 @@ impl Buffer {
         }
         // SAFETY: promised by the caller.
         unsafe { Self::read(me, buffer, function) }
+    }
+
+    /// Memory that no MDL describes: pieces by start and length.
+    pub(super) fn of(pieces: &[(PVOID, usize)]) -> Self {
+        let used = pieces
+            .iter()
+            .filter(|(start, length)| !start.is_null() && *length > 0);
+        let pieces: Vec<_> = used
+            .map(|(start, length)| (start.expose_provenance(), *length))
+            .collect();
+        Self {
+            length: pieces.iter().map(|(_, length)| length).sum(),
+            pieces,
+            mdls: Vec::new(),
+        }
     }
 
     /// The pieces from `start` on.

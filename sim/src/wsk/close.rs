@@ -5,6 +5,7 @@
 #![expect(unsafe_code, reason = "a function of the sockets' tables")]
 
 use core::sync::atomic::Ordering::SeqCst;
+use std::collections::VecDeque;
 
 use wdk_sys::{NTSTATUS, PIRP, STATUS_PENDING};
 use wsk_sys::PWSK_SOCKET;
@@ -40,8 +41,9 @@ pub(super) unsafe extern "C" fn wsk_close_socket(socket: PWSK_SOCKET, irp: PIRP)
     close(&call)
 }
 
-fn is_quiet(state: &State) -> bool {
-    state.lanes.iter().all(std::collections::VecDeque::is_empty) && !state.events.any_running()
+/// Nothing is pending, and no callback runs.
+pub(super) fn is_quiet(state: &State) -> bool {
+    state.lanes.iter().all(VecDeque::is_empty) && state.events.is_quiet()
 }
 
 fn close(call: &Call) -> NTSTATUS {

@@ -29,6 +29,7 @@ const LARGEST_FIRST_DATA: usize = 65_535;
 /// Connects to an address, then sends the first data, if any.
 pub(super) struct Connect {
     remote: SocketAddr,
+    begun: bool,
     first_data: Option<Sending>,
 }
 
@@ -36,6 +37,7 @@ impl Connect {
     pub(super) fn new(remote: SocketAddr) -> Self {
         Self {
             remote,
+            begun: false,
             first_data: None,
         }
     }
@@ -84,8 +86,8 @@ pub(super) unsafe extern "C" fn wsk_connect_ex(
             call.reply(Answer::status(STATUS_BUFFER_OVERFLOW))
         }
         Ok(remote) => call.submit(Connect {
-            remote,
             first_data: Some(Sending::new(buffer)),
+            ..Connect::new(remote)
         }),
         Err(status) => call.reply(Answer::status(status)),
     }
@@ -97,9 +99,7 @@ fn check(call: &Call, remote: Option<SocketAddr>, flags: ULONG) -> Result<Socket
         return Err(STATUS_INVALID_PARAMETER);
     }
     let mut state = lock(&call.socket.state);
-    let connecting = !state.lane(Lane::Connect).is_empty();
-    let flow = matches!(state.flow, Flow::Connection | Flow::Undecided);
-    if state.binding.is_none() || state.endpoint.is_some() || connecting || !flow {
+    if !state.lane(Lane::Connect).is_empty() || !may_connect(&state) {
         return Err(STATUS_INVALID_DEVICE_STATE);
     }
     remote
@@ -107,19 +107,27 @@ fn check(call: &Call, remote: Option<SocketAddr>, flags: ULONG) -> Result<Socket
         .ok_or(STATUS_INVALID_ADDRESS_COMPONENT)
 }
 
+fn may_connect(state: &State) -> bool {
+    let flow = matches!(state.flow, Flow::Connection | Flow::Undecided);
+    flow && state.binding.is_some() && state.endpoint.is_none()
+}
+
 impl Connect {
-    fn connected(&self, turn: &mut Turn<'_>) -> Option<Result<(), NTSTATUS>> {
-        let net = &turn.sim.net;
-        let endpoint = match turn.state.endpoint {
-            Some(endpoint) => endpoint,
-            None => {
-                let binding = turn.state.binding?;
-                let watcher = turn.socket.watcher();
-                let endpoint = net.connect(binding, self.remote, watcher);
-                *turn.state.endpoint.insert(endpoint)
-            }
-        };
-        let result = net.connected(endpoint)?;
+    /// Gets further with the connection; its outcome once there is one.
+    fn connect(&mut self, turn: &mut Turn<'_>) -> Option<Result<(), NTSTATUS>> {
+        if !self.begun {
+            // Another thread may have been faster.
+            let Some(binding) = turn.state.binding.filter(|_| may_connect(turn.state)) else {
+                return Some(Err(STATUS_INVALID_DEVICE_STATE));
+            };
+            self.begun = true;
+            let watcher = turn.socket.watcher();
+            turn.state.endpoint = Some(turn.sim.net.connect(binding, self.remote, watcher));
+        }
+        if turn.state.connected {
+            return Some(Ok(()));
+        }
+        let result = turn.sim.net.connected(turn.state.endpoint?)?;
         if result.is_ok() {
             turn.state.connected = true;
             turn.state.flow = Flow::Connection;
@@ -146,9 +154,7 @@ impl Work for Connect {
     }
 
     fn attempt(&mut self, turn: &mut Turn<'_>) -> Option<Answer> {
-        if !turn.state.connected
-            && let Err(status) = self.connected(turn)?
-        {
+        if let Err(status) = self.connect(turn)? {
             return Some(Answer::status(status));
         }
         let status = match &mut self.first_data {
@@ -160,7 +166,7 @@ impl Work for Connect {
     }
 
     fn cancel(&mut self, turn: &mut Turn<'_>) -> Option<Answer> {
-        if !turn.state.connected {
+        if self.begun && !turn.state.connected {
             give_up(turn);
         }
         None

@@ -1,8 +1,8 @@
 //! Event callbacks: which are enabled, which run, and how they end being called [wsk 6].
 //!
 //! An event is raised when its cause is there, and called a little later by a delivery: meanwhile it
-//! may have been disabled, and the socket closed. While a callback runs, requests of its socket may
-//! be held up, because a callback must not wait for one [wsk 1.3].
+//! may have been disabled, and the socket closed. While a callback runs, requests of its socket, or
+//! of all, may be held up, because a callback must not wait for one [wsk 1.3].
 
 use std::sync::Arc;
 
@@ -16,9 +16,10 @@ use wsk_sys::{
 };
 
 use super::call::Call;
+use super::request::{Lane, Turn};
 use super::socket::{ClientSide, Flow, Phase, Socket, State};
 use super::tables::Category;
-use super::{accept, indication, inspect, progress};
+use super::{accept, callbacks, indication, inspect, progress};
 use crate::current::current;
 use crate::kernel::irp::SL_PENDING_RETURNED;
 use crate::kernel::irql::{DISPATCH, PASSIVE};
@@ -33,6 +34,8 @@ pub(super) const OF_CONNECTIONS: ULONG =
 const PASSIVE_ONE_IN: usize = 4;
 /// An event goes before a pending request for the same once in so many times [wsk 7.1].
 const RACE_ONE_IN: usize = 4;
+/// Of so many callbacks one holds up the requests of all sockets, and three those of its own.
+const HOLD_CHOICES: usize = 8;
 
 /// The events of one socket.
 #[derive(Default)]
@@ -40,6 +43,9 @@ pub(super) struct Events {
     enabled: ULONG,
     /// Enabled for all sockets: cannot be disabled [wsk 6.7].
     permanent: ULONG,
+    /// Enabled on a listening socket for the connections that its accept event hands over
+    /// [wsk 6.6].
+    inherited: ULONG,
     /// Raised, and not called yet.
     raised: ULONG,
     /// One entry for each callback that runs; 0 for those that no bit stands for.
@@ -50,6 +56,21 @@ pub(super) struct Events {
     disabling: Vec<(ULONG, usize)>,
     /// The client was told that the socket is dead.
     death_reported: bool,
+}
+
+/// Callbacks that hold the requests of all sockets up, and the sockets that have noticed.
+#[derive(Default)]
+pub(super) struct HeldUp {
+    by: usize,
+    sockets: Vec<Arc<Socket>>,
+}
+
+/// What a callback holds up while it runs.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Hold {
+    Nothing,
+    Socket,
+    Everything,
 }
 
 /// A callback that is about to be called.
@@ -67,13 +88,18 @@ pub(super) enum Disabled {
 }
 
 impl Events {
-    pub(super) fn new(statically: ULONG, category: Category) -> Self {
-        let permanent = statically & valid(category);
-        Self {
-            enabled: permanent,
-            permanent,
-            ..Self::default()
-        }
+    /// Enables events that were enabled for all sockets of this category, as far as it has them.
+    pub(super) fn enable_statically(&mut self, events: ULONG, category: Category) {
+        let own = match category {
+            Category::Listen => WSK_EVENT_ACCEPT,
+            other => valid(other),
+        };
+        self.permanent |= events & own;
+        self.enabled |= self.permanent;
+    }
+
+    pub(super) fn enable(&mut self, events: ULONG) {
+        self.enabled |= events;
     }
 
     pub(super) fn is_enabled(&self, event: ULONG) -> bool {
@@ -94,22 +120,13 @@ impl Events {
         self.is_enabled(event) && self.raised & event == 0
     }
 
-    pub(super) fn any_running(&self) -> bool {
-        !self.running.is_empty()
+    /// No callback runs, and no disable request waits for one.
+    pub(super) fn is_quiet(&self) -> bool {
+        self.running.is_empty() && self.disabling.is_empty()
     }
 
-    /// Requests of the socket wait until a callback has returned.
-    pub(super) fn hold_requests(&self) -> bool {
-        self.holding > 0
-    }
-
-    /// The bits of connections that a listening socket passes on [wsk 6.6].
     pub(super) fn inherited(&self) -> ULONG {
-        self.enabled & OF_CONNECTIONS
-    }
-
-    pub(super) fn enable(&mut self, events: ULONG) {
-        self.enabled |= events;
+        self.inherited
     }
 
     /// Not called any more until it is enabled again.
@@ -151,13 +168,21 @@ fn valid(category: Category) -> ULONG {
     }
 }
 
+/// The events that may be enabled for a socket as it is used.
+fn valid_for(socket: &Socket, flow: Flow) -> ULONG {
+    match flow {
+        Flow::Connection => OF_CONNECTIONS,
+        Flow::Listen | Flow::Undecided | Flow::Other => valid(socket.category),
+    }
+}
+
 /// Sets `SO_WSK_EVENT_CALLBACK` to enable events [wsk 6.2].
 pub(super) fn enable(socket: &Arc<Socket>, mask: ULONG) -> Result<(), NTSTATUS> {
-    if mask == 0 || mask & !valid(socket.category) != 0 {
-        return Err(STATUS_INVALID_PARAMETER);
-    }
     let sim = &current().sim;
     let mut state = lock(&socket.state);
+    if mask == 0 || mask & !valid_for(socket, state.flow) != 0 {
+        return Err(STATUS_INVALID_PARAMETER);
+    }
     let ready = match state.flow {
         Flow::Listen | Flow::Other => state.local.is_some(),
         Flow::Connection => state.connected,
@@ -166,12 +191,18 @@ pub(super) fn enable(socket: &Arc<Socket>, mask: ULONG) -> Result<(), NTSTATUS> 
     if !ready {
         return Err(STATUS_INVALID_DEVICE_STATE);
     }
-    if state.client_side.dispatch.get().is_null() {
-        drop(state);
-        let details = format!("events {mask:#x} enabled for the {}", socket.describe());
-        offence(Rule::EventWithoutCallback, &details);
+    let own = if state.flow == Flow::Listen {
+        state.events.inherited |= mask & OF_CONNECTIONS;
+        mask & WSK_EVENT_ACCEPT
+    } else {
+        mask
+    };
+    if let Some(offered) = &state.offered {
+        let client_side = offered.read(socket, &state);
+        socket.set_client_side(sim, &mut state, client_side);
     }
-    state.events.enable(mask);
+    callbacks::expect_all(socket, &state, own);
+    state.events.enable(own);
     drop(state);
     progress::schedule(sim, socket);
     Ok(())
@@ -187,7 +218,7 @@ pub(super) fn disable(
     let mut state = lock(&socket.state);
     let inherited = state.flow == Flow::Listen && event & OF_CONNECTIONS != 0;
     let possible = event.is_power_of_two()
-        && event & valid(socket.category) != 0
+        && event & valid_for(socket, state.flow) != 0
         && !inherited
         && !state.events.is_permanent(event);
     if !possible {
@@ -230,9 +261,37 @@ pub(super) fn raise_due(sim: &Arc<Shared>, socket: &Arc<Socket>, state: &mut Sta
     }
 }
 
-/// Whether an event goes before a request that is pending for the same.
+/// Whether an event is raised although a request is pending for the same.
 pub(super) fn wins_the_race(sim: &Shared, nothing_pending: bool) -> bool {
     nothing_pending || sim.sched.choose_below(RACE_ONE_IN) == 0
+}
+
+/// Whether the requests of a lane wait for an event that is raised for the same. They are looked at
+/// again when it was delivered.
+pub(super) fn goes_first(sim: &Shared, state: &State, lane: Lane) -> bool {
+    let event = match lane {
+        Lane::Accept => WSK_EVENT_ACCEPT,
+        Lane::Receive => WSK_EVENT_RECEIVE | WSK_EVENT_RECEIVE_FROM,
+        _ => 0,
+    };
+    state.events.raised & event != 0 && sim.sched.choose_below(2) == 0
+}
+
+/// Whether a callback that runs holds the requests of a socket up; they are moved when it has
+/// returned.
+pub(super) fn hold_up(turn: &Turn<'_>) -> bool {
+    let mut held_up = lock(&turn.sim.wsk.held_up);
+    if held_up.by == 0 {
+        return turn.state.events.holding > 0;
+    }
+    if !held_up
+        .sockets
+        .iter()
+        .any(|held| Arc::ptr_eq(held, turn.socket))
+    {
+        held_up.sockets.push(Arc::clone(turn.socket));
+    }
+    true
 }
 
 /// Has `body` called soon, unless the event is disabled or the socket closed by then. An event of 0
@@ -257,30 +316,81 @@ fn deliver(socket: &Arc<Socket>, event: ULONG, body: impl FnOnce(&Callback<'_>))
     let mut state = lock(&socket.state);
     state.events.raised &= !event;
     let wanted = event == 0 || state.events.is_enabled(event);
-    if state.phase != Phase::Open || !wanted {
-        return;
+    if state.phase == Phase::Open && wanted {
+        let callback = Callback {
+            me: &me,
+            socket,
+            client_side: state.client_side,
+        };
+        let hold = Hold::choose(&me.sim);
+        state.events.begin(event, hold);
+        drop(state);
+        hold.begin(&me.sim);
+        callback.deliver(body);
+        lock(&socket.state).events.end(event, hold);
+        hold.end(&me.sim);
+    } else {
+        drop(state);
     }
-    let holds = me.sim.sched.choose_below(2) == 0;
-    state.events.running.push(event);
-    state.events.holding += usize::from(holds);
-    let client_side = state.client_side;
-    drop(state);
-    lock(&me.sim.wsk.registrations).count_use(socket.client);
-    body(&Callback {
-        me: &me,
-        socket,
-        client_side,
-    });
-    let mut state = lock(&socket.state);
-    state.events.holding -= usize::from(holds);
-    let at = state.events.running.iter().position(|one| *one == event);
-    at.map(|at| state.events.running.swap_remove(at));
-    drop(state);
     progress::poke(socket);
-    lock(&me.sim.wsk.registrations).uncount_use(&me.sim, socket.client);
+}
+
+impl Events {
+    fn begin(&mut self, event: ULONG, hold: Hold) {
+        self.running.push(event);
+        self.holding += usize::from(hold == Hold::Socket);
+    }
+
+    fn end(&mut self, event: ULONG, hold: Hold) {
+        self.holding -= usize::from(hold == Hold::Socket);
+        let at = self.running.iter().position(|one| *one == event);
+        at.map(|at| self.running.swap_remove(at));
+    }
+}
+
+impl Hold {
+    fn choose(sim: &Shared) -> Self {
+        match sim.sched.choose_below(HOLD_CHOICES) {
+            0 => Self::Everything,
+            1..=3 => Self::Socket,
+            _ => Self::Nothing,
+        }
+    }
+
+    fn begin(self, sim: &Shared) {
+        if self == Self::Everything {
+            lock(&sim.wsk.held_up).by += 1;
+        }
+    }
+
+    fn end(self, sim: &Shared) {
+        if self != Self::Everything {
+            return;
+        }
+        let mut held_up = lock(&sim.wsk.held_up);
+        held_up.by -= 1;
+        let go_on = if held_up.by == 0 {
+            std::mem::take(&mut held_up.sockets)
+        } else {
+            Vec::new()
+        };
+        drop(held_up);
+        go_on.iter().for_each(progress::poke);
+    }
 }
 
 impl Callback<'_> {
+    /// Calls the client, as the driver that it is.
+    fn deliver(&self, body: impl FnOnce(&Self)) {
+        let client = self.socket.client;
+        let mut registrations = lock(&self.me.sim.wsk.registrations);
+        registrations.count_use(client);
+        let driver = registrations.driver_of(client);
+        drop(registrations);
+        self.me.as_driver(driver, || body(self));
+        lock(&self.me.sim.wsk.registrations).uncount_use(&self.me.sim, client);
+    }
+
     /// The flag that may tell that a callback is called at `DISPATCH_LEVEL`, and need not [wsk
     /// 1.1].
     pub(super) fn flags(&self) -> ULONG {

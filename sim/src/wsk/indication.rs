@@ -1,7 +1,8 @@
 //! Events of connections: data, the end of it, and the ideal send backlog [wsk 8, 9.7].
 //!
 //! Data that the client does not accept stays here, to be received later. A list that it retains
-//! stays until `WskRelease`.
+//! stays until `WskRelease`. The bytes of a connection are handed to one at a time, a callback or a
+//! request, so that none overtakes another.
 
 // UNSAFETY: a function of the sockets' tables; lists that the client reads.
 #![expect(unsafe_code, reason = "a function of the sockets' tables")]
@@ -9,7 +10,10 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use wdk_sys::{NTSTATUS, STATUS_DATA_NOT_ACCEPTED, STATUS_PENDING, STATUS_SUCCESS, ULONG};
+use wdk_sys::{
+    NTSTATUS, STATUS_CONNECTION_ABORTED, STATUS_DATA_NOT_ACCEPTED, STATUS_PENDING, STATUS_SUCCESS,
+    ULONG,
+};
 use wsk_sys::{
     PFN_WSK_RECEIVE_EX_EVENT, PWSK_DATA_INDICATION, PWSK_SOCKET, WSK_DATA_INDICATION,
     WSK_EVENT_DISCONNECT, WSK_EVENT_RECEIVE, WSK_EVENT_SEND_BACKLOG, WSK_FLAG_ABORTIVE,
@@ -20,9 +24,10 @@ use super::call::Entry;
 use super::chain::Chain;
 use super::events::{self, Callback};
 use super::request::{Lane, Turn};
-use super::socket::{Socket, State};
+use super::socket::{Phase, Socket, State};
 use super::tables::Category::{Connection, Stream};
 use super::{callbacks, receive};
+use crate::kernel::lent::Lent;
 use crate::net::Received;
 use crate::sim::{Shared, lock, offence};
 use crate::verifier::Rule;
@@ -36,8 +41,6 @@ const ASAP_ONE_IN: usize = 8;
 /// The ideal backlog changes once in so many sends.
 const BACKLOG_CHANGES_ONE_IN: usize = 8;
 const BACKLOGS: [usize; 4] = [8 * 1024, 64 * 1024, 128 * 1024, 1024 * 1024];
-/// Lists given back stay in memory, spoilt, so that their use is seen: so many of them.
-const SPENT: usize = 32;
 
 /// What has come in on a connection.
 pub(super) struct Incoming {
@@ -45,8 +48,13 @@ pub(super) struct Incoming {
     unread: VecDeque<u8>,
     /// No events until a receive request has completed [wsk 8.2].
     stopped: bool,
-    retained: BTreeMap<usize, List>,
-    spent: VecDeque<List>,
+    /// Who is being given bytes; nobody else gets any.
+    handing_to: Taker,
+    /// Somebody wanted bytes meanwhile.
+    wanted: bool,
+    /// A request waits for more than the bytes that it has.
+    partly_filled: bool,
+    lists: BTreeMap<usize, Shown>,
     /// How the other side has ended it: 0, or `WSK_FLAG_ABORTIVE`.
     end: Option<ULONG>,
     end_reported: bool,
@@ -55,13 +63,39 @@ pub(super) struct Incoming {
     pub(super) receive_ex: PFN_WSK_RECEIVE_EX_EVENT,
 }
 
+/// Who is being given bytes of a connection.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Taker {
+    Nobody,
+    Callback,
+    /// A receive request, by the address of its IRP, until its completion routine has returned.
+    Request(usize),
+}
+
+/// A list that the client sees.
+struct Shown {
+    list: List,
+    stage: Stage,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// The callback runs.
+    Indicated,
+    /// The client has released it before the callback has returned.
+    Released,
+    Retained,
+}
+
 impl Default for Incoming {
     fn default() -> Self {
         Self {
             unread: VecDeque::new(),
             stopped: false,
-            retained: BTreeMap::new(),
-            spent: VecDeque::new(),
+            handing_to: Taker::Nobody,
+            wanted: false,
+            partly_filled: false,
+            lists: BTreeMap::new(),
             end: None,
             end_reported: false,
             silent: false,
@@ -73,12 +107,9 @@ impl Default for Incoming {
 
 /// A list of indications.
 struct List {
-    nodes: Vec<Box<WSK_DATA_INDICATION>>,
+    nodes: Vec<Lent>,
     chains: Vec<Chain>,
 }
-
-// SAFETY: the pointers in it lead to memory that it owns itself.
-unsafe impl Send for List {}
 
 impl List {
     fn new(sim: &Shared, data: &[u8]) -> Self {
@@ -95,23 +126,20 @@ impl List {
             chains.push(Chain::new(sim, piece));
             rest = later;
         }
-        let mut nodes = Vec::new();
-        let mut next: PWSK_DATA_INDICATION = core::ptr::null_mut();
+        let mut nodes: Vec<Lent> = Vec::new();
         for chain in chains.iter().rev() {
-            let mut node = Box::new(WSK_DATA_INDICATION::default());
-            node.Next = next;
+            let mut node = WSK_DATA_INDICATION::default();
+            node.Next = nodes.last().map_or(core::ptr::null_mut(), Lent::pointer);
             node.Buffer = chain.describe();
-            next = &raw mut *node;
-            nodes.push(node);
+            nodes.push(Lent::holding(sim, node));
         }
-        nodes.reverse();
         Self { nodes, chains }
     }
 
-    fn head(&mut self) -> PWSK_DATA_INDICATION {
+    fn head(&self) -> PWSK_DATA_INDICATION {
         self.nodes
-            .first_mut()
-            .map_or(core::ptr::null_mut(), |node| &raw mut **node)
+            .last()
+            .map_or(core::ptr::null_mut(), Lent::pointer)
     }
 
     fn length(&self) -> usize {
@@ -121,11 +149,26 @@ impl List {
     fn data(&self) -> Vec<u8> {
         self.chains.iter().flat_map(Chain::data).collect()
     }
+
+    /// Takes the memory back from the client, which must not be sending it.
+    fn take_back(self, sim: &Shared) {
+        let user = {
+            let mut mdls = self.chains.iter().flat_map(Chain::mdls);
+            mdls.find_map(|mdl| sim.wsk.uses_mdl(mdl))
+        };
+        if let Some(user) = user {
+            let details = format!("an indicated list was given back, and is used by {user}");
+            offence(Rule::MdlFreedInUse, &details);
+        }
+        self.nodes.into_iter().for_each(Lent::take_back);
+        self.chains.into_iter().for_each(Chain::take_back);
+    }
 }
 
 impl Incoming {
     pub(super) fn has_retained(&self) -> bool {
-        !self.retained.is_empty()
+        let mut lists = self.lists.values();
+        lists.any(|shown| shown.stage == Stage::Retained)
     }
 
     pub(super) fn is_silent(&self) -> bool {
@@ -161,12 +204,38 @@ impl Incoming {
         self.stopped = false;
     }
 
-    fn spend(&mut self, mut list: List) {
-        list.chains.iter_mut().for_each(Chain::spoil);
-        self.spent.push_back(list);
-        if self.spent.len() > SPENT {
-            self.spent.pop_front();
+    /// Whether the first receive request has got some bytes, and waits for more.
+    pub(super) fn set_partly_filled(&mut self, partly: bool) {
+        self.partly_filled = partly;
+    }
+
+    /// Whether bytes are being handed over; whoever asks is told when not any more.
+    pub(super) fn is_busy(&mut self) -> bool {
+        let busy = self.handing_to != Taker::Nobody;
+        self.wanted |= busy;
+        busy
+    }
+
+    /// A receive request completes with bytes.
+    pub(super) fn hand_to_request(&mut self, irp: usize) {
+        self.handing_to = Taker::Request(irp);
+    }
+
+    /// Its completion routine has returned. True if somebody waits for that.
+    pub(super) fn was_handed_to_request(&mut self, irp: usize) -> bool {
+        if self.handing_to != Taker::Request(irp) {
+            return false;
         }
+        self.handing_to = Taker::Nobody;
+        std::mem::take(&mut self.wanted)
+    }
+
+    fn is_all_handed_over(&mut self) -> bool {
+        !self.partly_filled && !self.is_busy()
+    }
+
+    fn may_be_indicated(&mut self) -> bool {
+        !self.stopped && self.is_all_handed_over()
     }
 }
 
@@ -175,15 +244,16 @@ pub(super) fn raise_due(sim: &Arc<Shared>, socket: &Arc<Socket>, state: &mut Sta
     if !state.connected {
         return;
     }
-    let wants_data = state.events.is_due(WSK_EVENT_RECEIVE) && !state.incoming.stopped;
-    let wants_end = state.events.is_due(WSK_EVENT_DISCONNECT) && !state.incoming.end_reported;
-    if !wants_data && !wants_end {
-        return;
-    }
     if state.dead {
-        if wants_data && state.events.report_death() {
+        let told = state.events.is_death_reported();
+        if !told && state.events.is_due(WSK_EVENT_RECEIVE) {
             events::raise(sim, socket, state, WSK_EVENT_RECEIVE, indicate_death);
         }
+        return;
+    }
+    let wants_data = state.events.is_due(WSK_EVENT_RECEIVE) && state.incoming.may_be_indicated();
+    let wants_end = state.events.is_due(WSK_EVENT_DISCONNECT) && !state.incoming.end_reported;
+    if !wants_data && !wants_end {
         return;
     }
     match look(sim, socket, state) {
@@ -193,12 +263,13 @@ pub(super) fn raise_due(sim: &Arc<Shared>, socket: &Arc<Socket>, state: &mut Sta
                 events::raise(sim, socket, state, WSK_EVENT_RECEIVE, indicate);
             }
         }
-        Ok(Received::Empty) => {}
-        Ok(Received::End) => state.incoming.end = Some(0),
+        Ok(Received::End) if state.incoming.is_all_handed_over() => state.incoming.end = Some(0),
+        // This side has done it, and need not be told.
+        Err(STATUS_CONNECTION_ABORTED) => {}
         Err(_) => state.incoming.end = Some(WSK_FLAG_ABORTIVE),
+        Ok(Received::Empty | Received::End) => {}
     }
     if wants_end && state.incoming.end.is_some() {
-        state.incoming.end_reported = true;
         events::raise(sim, socket, state, WSK_EVENT_DISCONNECT, report_end);
     }
 }
@@ -210,13 +281,22 @@ fn look(sim: &Arc<Shared>, socket: &Arc<Socket>, state: &mut State) -> Result<Re
 
 /// `WskReceiveEvent` for a dead socket [wsk 8.1].
 fn indicate_death(callback: &Callback<'_>) {
-    callbacks::receive(callback, 0, core::ptr::null_mut(), 0);
+    let mut state = lock(&callback.socket.state);
+    let first = state.events.report_death();
+    let receive_ex = state.incoming.receive_ex;
+    drop(state);
+    if first {
+        call_client(callback, receive_ex, 0, None);
+    }
 }
 
 /// `WskReceiveEvent` for what is there [wsk 8.2, 8.4].
 fn indicate(callback: &Callback<'_>) {
     let (sim, socket) = (&callback.me.sim, callback.socket);
     let mut state = lock(&socket.state);
+    if state.dead || !state.incoming.may_be_indicated() {
+        return;
+    }
     let mut turn = Turn {
         sim,
         socket,
@@ -225,15 +305,18 @@ fn indicate(callback: &Callback<'_>) {
     let Ok(Received::Data(data)) = receive::take(&mut turn, MOST_INDICATED, false) else {
         return;
     };
+    let list = List::new(sim, &data);
+    let (head, length) = (list.head(), list.length());
+    let stage = Stage::Indicated;
+    state.incoming.handing_to = Taker::Callback;
+    state
+        .incoming
+        .lists
+        .insert(head.addr(), Shown { list, stage });
     let receive_ex = state.incoming.receive_ex;
     drop(state);
-    let mut list = List::new(sim, &data);
-    let (head, length) = (list.head(), list.length());
-    let (status, accepted) = if receive_ex.is_some() {
-        callbacks::receive_ex(callback, receive_ex, indication_flags(sim), head, length)
-    } else {
-        callbacks::receive(callback, indication_flags(sim), head, length)
-    };
+    let shown = Some((head, length));
+    let (status, accepted) = call_client(callback, receive_ex, indication_flags(sim), shown);
     let known = [STATUS_SUCCESS, STATUS_PENDING, STATUS_DATA_NOT_ACCEPTED];
     callback.expect_status(status, "WskReceiveEvent", &known);
     if status == STATUS_SUCCESS && accepted > length {
@@ -243,7 +326,22 @@ fn indicate(callback: &Callback<'_>) {
         );
         offence(Rule::EventStatus, &details);
     }
-    conclude(&mut lock(&socket.state), list, status, accepted);
+    conclude(callback, head.addr(), status, accepted);
+}
+
+/// Calls the one of the two receive events that is enabled.
+fn call_client(
+    callback: &Callback<'_>,
+    receive_ex: PFN_WSK_RECEIVE_EX_EVENT,
+    flags: ULONG,
+    list: Option<(PWSK_DATA_INDICATION, usize)>,
+) -> (NTSTATUS, usize) {
+    let (head, length) = list.unwrap_or((core::ptr::null_mut(), 0));
+    if receive_ex.is_some() {
+        callbacks::receive_ex(callback, receive_ex, flags, head, length)
+    } else {
+        callbacks::receive(callback, flags, head, length)
+    }
 }
 
 fn indication_flags(sim: &Shared) -> ULONG {
@@ -258,29 +356,47 @@ fn indication_flags(sim: &Shared) -> ULONG {
 }
 
 /// What becomes of a list that was indicated.
-fn conclude(state: &mut State, mut list: List, status: NTSTATUS, accepted: usize) {
-    let incoming = &mut state.incoming;
-    match status {
-        STATUS_PENDING => {
-            let head = list.head().addr();
-            incoming.retained.insert(head, list);
+fn conclude(callback: &Callback<'_>, head: usize, status: NTSTATUS, accepted: usize) {
+    let (sim, socket) = (&callback.me.sim, callback.socket);
+    let mut state = lock(&socket.state);
+    state.incoming.handing_to = Taker::Nobody;
+    let Some(Shown { list, stage }) = state.incoming.lists.remove(&head) else {
+        return;
+    };
+    let blame = |rule, what| {
+        let socket = socket.describe_as(&state);
+        offence(rule, &format!("list {head:#x} {what}, for the {socket}"))
+    };
+    match (status, stage) {
+        (STATUS_PENDING, Stage::Released) => {}
+        (STATUS_PENDING, _) if state.phase != Phase::Open => {
+            blame(Rule::RetainedAtClose, "retained when the socket was closed")
+        }
+        (STATUS_PENDING, _) => {
+            let stage = Stage::Retained;
+            state.incoming.lists.insert(head, Shown { list, stage });
             return;
         }
-        STATUS_SUCCESS => {
-            incoming.put_back(&list.data()[accepted..]);
-            incoming.stopped = accepted < list.length();
+        (_, Stage::Released) => blame(Rule::ReleaseUnknown, "released, but not retained"),
+        (STATUS_SUCCESS, _) => {
+            state.incoming.put_back(&list.data()[accepted..]);
+            state.incoming.stopped |= accepted < list.length();
         }
         _ => {
-            incoming.put_back(&list.data());
-            incoming.stopped = true;
+            state.incoming.put_back(&list.data());
+            state.incoming.stopped = true;
         }
     }
-    incoming.spend(list);
+    drop(state);
+    list.take_back(sim);
 }
 
 /// `WskDisconnectEvent` [wsk 9.7].
 fn report_end(callback: &Callback<'_>) {
-    let end = lock(&callback.socket.state).incoming.end.unwrap_or(0);
+    let mut state = lock(&callback.socket.state);
+    let end = state.incoming.end.unwrap_or(0);
+    state.incoming.end_reported = true;
+    drop(state);
     let status = callbacks::disconnect(callback, end);
     callback.expect_status(status, "WskDisconnectEvent", &[STATUS_SUCCESS]);
 }
@@ -304,20 +420,33 @@ pub(super) fn change_backlog(turn: &mut Turn<'_>) {
     );
 }
 
-/// `WskRelease` of a connection [wsk 8.6].
+/// `WskRelease` of a connection [wsk 8.6]. A callback that retains a list may have it released by
+/// another thread before it returns.
 pub(super) unsafe extern "C" fn wsk_release(
     socket: PWSK_SOCKET,
     list: PWSK_DATA_INDICATION,
 ) -> NTSTATUS {
     let entry = Entry::new(socket, "WskRelease", &[Connection, Stream]);
     let mut state = lock(&entry.socket.state);
-    let Some(list) = state.incoming.retained.remove(&list.addr()) else {
-        drop(state);
-        let details = format!("{list:p} released to the {}", entry.socket.describe());
-        offence(Rule::ReleaseUnknown, &details);
+    let known = state.incoming.lists.get_mut(&list.addr());
+    let retained = match known {
+        Some(shown) if shown.stage == Stage::Indicated => {
+            shown.stage = Stage::Released;
+            None
+        }
+        Some(shown) if shown.stage == Stage::Retained => state.incoming.lists.remove(&list.addr()),
+        Some(_) | None => {
+            let socket = entry.socket.describe_as(&state);
+            offence(
+                Rule::ReleaseUnknown,
+                &format!("{list:p} released to the {socket}"),
+            )
+        }
     };
-    state.incoming.spend(list);
     drop(state);
+    if let Some(shown) = retained {
+        shown.list.take_back(&entry.me.sim);
+    }
     entry.me.sim.sched.point(&entry.me);
     STATUS_SUCCESS
 }

@@ -7,18 +7,20 @@
 // UNSAFETY: a function of the sockets' tables, with a pointer of the client's.
 #![expect(unsafe_code, reason = "a function of the sockets' tables")]
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use wdk_sys::{NTSTATUS, PIRP, STATUS_INVALID_PARAMETER, STATUS_SUCCESS};
 use wsk_sys::{PWSK_INSPECT_ID, PWSK_SOCKET, WSK_INSPECT_ACTION, WSK_INSPECT_ID};
 
 use super::call::Call;
+use super::control::options;
 use super::events::{self, Callback};
 use super::request::Answer;
 use super::socket::{Socket, State};
 use super::tables::Category::Listen;
 use super::{callbacks, progress};
+use crate::kernel::pool::check_not_paged;
 use crate::net::{Network, Request, RequestId};
 use crate::sim::{Shared, lock, offence};
 use crate::verifier::Rule;
@@ -39,30 +41,36 @@ const FIRST_KEY: u64 = 0x1000;
 pub(super) struct Inspections {
     made: u64,
     open: BTreeMap<InspectId, Inspection>,
-    /// Decided by `WskInspectComplete`, which is called once for each.
-    completed: BTreeSet<InspectId>,
+    /// How the client has decided, also on those that are over.
+    decisions: BTreeMap<InspectId, Decision>,
     /// The listener is dead, and the client was told.
     death_reported: bool,
 }
 
+/// An inspection whose connection was neither accepted nor refused yet.
 struct Inspection {
     request: RequestId,
     stage: Stage,
+    given_up: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Stage {
     /// The callback will be called.
     Raised,
-    /// It runs; has the request been given up meanwhile?
-    Inspecting {
-        given_up: bool,
-    },
+    /// It runs.
+    Inspecting,
+    /// It has returned, and did not refuse.
+    Inspected,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Decision {
+    /// By what the callback returned.
+    InCallback,
     Pended,
-    /// The connection will be established, or given up.
-    LetIn,
-    /// Given up: the abort callback will be called, or was.
-    Aborted,
+    /// By `WskInspectComplete`, which is called once for each.
+    Completed,
 }
 
 impl InspectId {
@@ -85,8 +93,12 @@ impl Inspections {
     fn begin(&mut self, request: RequestId) -> InspectId {
         let id = InspectId::new(self.made);
         self.made += 1;
-        let stage = Stage::Raised;
-        self.open.insert(id, Inspection { request, stage });
+        let inspection = Inspection {
+            request,
+            stage: Stage::Raised,
+            given_up: false,
+        };
+        self.open.insert(id, inspection);
         id
     }
 
@@ -105,9 +117,13 @@ impl Inspections {
         Some(id)
     }
 
-    fn was_made(&self, id: InspectId) -> bool {
-        let number = id.key.wrapping_sub(FIRST_KEY) % KEYS + u64::from(id.serial) * KEYS;
-        number < self.made && InspectId::new(number) == id
+    /// The callback is called; false if the request was given up before.
+    fn enter(&mut self, id: InspectId) -> bool {
+        let inspection = self.open.get_mut(&id);
+        inspection.is_some_and(|inspection| {
+            inspection.stage = Stage::Inspecting;
+            true
+        })
     }
 
     /// A request was given up; true if the client must be told now.
@@ -115,31 +131,46 @@ impl Inspections {
         let Some(inspection) = self.open.get_mut(&id) else {
             return false;
         };
-        match inspection.stage {
-            Stage::Raised => {
-                self.open.remove(&id);
-                false
-            }
-            Stage::Inspecting { .. } => {
-                inspection.stage = Stage::Inspecting { given_up: true };
-                false
-            }
-            Stage::Pended | Stage::LetIn => {
-                inspection.stage = Stage::Aborted;
-                true
-            }
-            Stage::Aborted => false,
+        if inspection.stage == Stage::Raised {
+            self.open.remove(&id);
+            return false;
         }
+        let first = !std::mem::replace(&mut inspection.given_up, true);
+        first && inspection.stage == Stage::Inspected
+    }
+
+    /// Enters what the callback returned; `Err` says what is wrong with it.
+    fn inspected(&mut self, id: InspectId, decision: Decision) -> Result<(), &'static str> {
+        if self.decisions.contains_key(&id) {
+            let pended = decision == Decision::Pended;
+            return pended.then_some(()).ok_or("which was not pended");
+        }
+        self.decisions.insert(id, decision);
+        Ok(())
+    }
+
+    /// Enters a call of `WskInspectComplete`; `Err` says what is wrong with the ID.
+    fn complete(&mut self, id: InspectId) -> Result<(), &'static str> {
+        let inspecting = |inspection: &Inspection| inspection.stage == Stage::Inspecting;
+        match self.decisions.get(&id) {
+            Some(Decision::Pended) => {}
+            Some(Decision::InCallback) => return Err("which was not pended"),
+            Some(Decision::Completed) => return Err("which was completed before"),
+            None if self.open.get(&id).is_some_and(inspecting) => {}
+            None => return Err("which was never inspected"),
+        }
+        self.decisions.insert(id, Decision::Completed);
+        Ok(())
     }
 }
 
 /// Raises an event for each new request, and for each that was given up.
 pub(super) fn raise_due(sim: &Arc<Shared>, socket: &Arc<Socket>, state: &mut State) {
-    let Some(binding) = state.binding else { return };
     if state.dead {
         raise_death(sim, socket, state);
         return;
     }
+    let Some(binding) = state.binding else { return };
     while let Some(request) = sim.net.next_request(binding) {
         let id = state.inspections.begin(request.id);
         events::raise(sim, socket, state, 0, move |callback| {
@@ -150,14 +181,18 @@ pub(super) fn raise_due(sim: &Arc<Shared>, socket: &Arc<Socket>, state: &mut Sta
         if let Some(id) = state.inspections.of_request(request)
             && state.inspections.give_up(id)
         {
-            events::raise(sim, socket, state, 0, move |callback| abort(callback, id));
+            raise_abort(sim, socket, state, id);
         }
     }
 }
 
+fn raise_abort(sim: &Arc<Shared>, socket: &Arc<Socket>, state: &mut State, id: InspectId) {
+    events::raise(sim, socket, state, 0, move |callback| abort(callback, id));
+}
+
 /// A dead listener is reported by an inspection without an ID [wsk 7.10].
 fn raise_death(sim: &Arc<Shared>, socket: &Arc<Socket>, state: &mut State) {
-    let conditional = super::control::options::is_conditional(state);
+    let conditional = options::is_conditional(state);
     if conditional && !std::mem::replace(&mut state.inspections.death_reported, true) {
         events::raise(sim, socket, state, 0, |callback| {
             callbacks::inspect(callback, None);
@@ -167,66 +202,59 @@ fn raise_death(sim: &Arc<Shared>, socket: &Arc<Socket>, state: &mut State) {
 
 /// `WskInspectEvent` [wsk 7.8].
 fn inspect(callback: &Callback<'_>, id: InspectId, request: Request) {
-    let mut state = lock(&callback.socket.state);
-    let Some(inspection) = state.inspections.open.get_mut(&id) else {
+    let (sim, socket) = (&callback.me.sim, callback.socket);
+    if !lock(&socket.state).inspections.enter(id) {
         return;
-    };
-    inspection.stage = Stage::Inspecting { given_up: false };
-    drop(state);
-    let action = callbacks::inspect(callback, Some((id, request.local, request.remote)));
-    let stage = match action {
-        WSK_INSPECT_ACTION::WskInspectReject => None,
-        WSK_INSPECT_ACTION::WskInspectAccept => Some(Stage::LetIn),
-        WSK_INSPECT_ACTION::WskInspectPend => Some(Stage::Pended),
+    }
+    let addresses = (request.local, request.remote);
+    let action = callbacks::inspect(callback, Some((id, addresses)));
+    let decision = match action {
+        WSK_INSPECT_ACTION::WskInspectReject | WSK_INSPECT_ACTION::WskInspectAccept => {
+            Decision::InCallback
+        }
+        WSK_INSPECT_ACTION::WskInspectPend => Decision::Pended,
         other => {
             let details = format!(
                 "WskInspectEvent returned {other} for the {}",
-                callback.socket.describe()
+                socket.describe()
             );
             offence(Rule::EventStatus, &details)
         }
     };
-    decided(callback, id, stage);
-}
-
-/// What the callback has decided takes effect.
-fn decided(callback: &Callback<'_>, id: InspectId, stage: Option<Stage>) {
-    let (sim, socket) = (&callback.me.sim, callback.socket);
     let mut state = lock(&socket.state);
+    if let Err(what) = state.inspections.inspected(id, decision) {
+        drop(state);
+        blame(socket, id, what);
+    }
+    if action == WSK_INSPECT_ACTION::WskInspectReject {
+        state.inspections.open.remove(&id);
+        sim.net.decide(request.id, false);
+        return;
+    }
     let Some(inspection) = state.inspections.open.get_mut(&id) else {
         return;
     };
-    let request = inspection.request;
-    let given_up = inspection.stage == Stage::Inspecting { given_up: true };
-    let Some(stage) = stage else {
-        state.inspections.open.remove(&id);
-        drop(state);
-        sim.net.decide(request, false);
-        return;
-    };
-    // WskInspectComplete may have been called before the callback returned.
-    if inspection.stage != (Stage::Inspecting { given_up }) {
-        return;
+    inspection.stage = Stage::Inspected;
+    if inspection.given_up {
+        raise_abort(sim, socket, &mut state, id);
+    } else if action == WSK_INSPECT_ACTION::WskInspectAccept {
+        sim.net.decide(request.id, true);
     }
-    if given_up {
-        inspection.stage = Stage::Aborted;
-        events::raise(sim, socket, &mut state, 0, move |callback| {
-            abort(callback, id)
-        });
-        return;
-    }
-    inspection.stage = stage;
-    drop(state);
-    if stage == Stage::LetIn {
-        sim.net.decide(request, true);
-    }
+}
+
+fn blame(socket: &Socket, id: InspectId, what: &str) -> ! {
+    let details = format!(
+        "WskInspectComplete for {id:x?}, {what}, on the {}",
+        socket.describe()
+    );
+    offence(Rule::Inspection, &details)
 }
 
 /// `WskAbortEvent` [wsk 7.12].
 fn abort(callback: &Callback<'_>, id: InspectId) {
+    lock(&callback.socket.state).inspections.open.remove(&id);
     let status = callbacks::abort(callback, id);
     callback.expect_status(status, "WskAbortEvent", &[STATUS_SUCCESS]);
-    lock(&callback.socket.state).inspections.open.remove(&id);
 }
 
 /// `WskInspectComplete` [wsk 7.11].
@@ -240,56 +268,54 @@ pub(super) unsafe extern "C" fn wsk_inspect_complete(
         Ok(call) => call,
         Err(status) => return status,
     };
+    let accept = match action {
+        WSK_INSPECT_ACTION::WskInspectAccept => true,
+        WSK_INSPECT_ACTION::WskInspectReject => false,
+        _ => return call.reply(Answer::status(STATUS_INVALID_PARAMETER)),
+    };
     if id.is_null() {
         return call.reply(Answer::status(STATUS_INVALID_PARAMETER));
     }
+    check_id(&call, id);
     // SAFETY: the client passes its copy of an ID [wsk 7.9].
     let id = unsafe { id.read() };
     let id = InspectId {
         key: id.Key,
         serial: id.SerialNumber,
     };
-    let accept = match action {
-        WSK_INSPECT_ACTION::WskInspectAccept => true,
-        WSK_INSPECT_ACTION::WskInspectReject => false,
-        _ => return call.reply(Answer::status(STATUS_INVALID_PARAMETER)),
-    };
-    if let Err(what) = complete(&call, id, accept) {
-        let details = format!(
-            "WskInspectComplete for {id:?}, {what}, on the {}",
-            call.socket.describe()
-        );
-        offence(Rule::Inspection, &details);
-    }
+    complete(&call, id, accept);
     call.reply(Answer::SUCCESS)
 }
 
-/// Decides; `Err` says what is wrong with the ID. An aborted inspection is left as it is.
-fn complete(call: &Call, id: InspectId, accept: bool) -> Result<(), &'static str> {
-    let mut state = lock(&call.socket.state);
-    let inspections = &mut state.inspections;
-    if !inspections.was_made(id) {
-        return Err("which was never inspected");
+/// Reports the ID that the event lent in place of a copy [wsk 7.9].
+fn check_id(call: &Call, id: PWSK_INSPECT_ID) {
+    check_not_paged(&call.me, id.addr(), "a WSK_INSPECT_ID");
+    let freed = lock(&call.me.sim.kernel.pool).find_freed(id.addr());
+    if let Some(freed) = freed {
+        let details = format!("WskInspectComplete with an ID in freed memory, {freed}");
+        offence(Rule::Inspection, &details);
     }
-    if !inspections.completed.insert(id) {
-        return Err("which was completed before");
+}
+
+/// Decides. Nothing comes of it for an inspection that was given up.
+fn complete(call: &Call, id: InspectId, accept: bool) {
+    let (sim, socket) = (&call.me.sim, &call.socket);
+    let mut state = lock(&socket.state);
+    if let Err(what) = state.inspections.complete(id) {
+        drop(state);
+        blame(socket, id, what);
     }
-    let Some(inspection) = inspections.open.get_mut(&id) else {
-        return Ok(());
+    let Some(inspection) = state.inspections.open.get(&id) else {
+        return;
     };
-    let request = inspection.request;
-    match inspection.stage {
-        Stage::Pended | Stage::Inspecting { given_up: false } => {}
-        Stage::Inspecting { given_up: true } | Stage::Aborted => return Ok(()),
-        Stage::Raised | Stage::LetIn => return Err("which was not pended"),
+    let (request, given_up) = (inspection.request, inspection.given_up);
+    if given_up {
+        return;
     }
-    if accept {
-        inspection.stage = Stage::LetIn;
-    } else {
-        inspections.open.remove(&id);
+    if !accept {
+        state.inspections.open.remove(&id);
     }
     drop(state);
-    call.me.sim.net.decide(request, accept);
-    progress::schedule(&call.me.sim, &call.socket);
-    Ok(())
+    sim.net.decide(request, accept);
+    progress::schedule(sim, socket);
 }

@@ -10,6 +10,7 @@
 //! - `progress`: how requests get further and complete
 //! - `events`, `callbacks`: which events are enabled and raised; calling the client
 //! - `indication`, `chain`: data that receive events hand over
+//! - `death`: sockets that stop working
 //! - `control`: options and other control operations
 //!
 //! The tables have null where the provider has nothing: a null slot is what an older Windows has
@@ -25,6 +26,7 @@ mod chain;
 mod close;
 mod connect;
 mod control;
+mod death;
 mod events;
 mod indication;
 mod inspect;
@@ -52,6 +54,7 @@ pub(crate) struct Wsk {
     registrations: Mutex<Registrations>,
     sockets: Mutex<Sockets>,
     claims: Mutex<sharing::Claims>,
+    held_up: Mutex<events::HeldUp>,
 }
 
 #[derive(Default)]
@@ -83,6 +86,7 @@ impl Wsk {
             registrations: Mutex::default(),
             sockets: Mutex::default(),
             claims: Mutex::default(),
+            held_up: Mutex::default(),
         }
     }
 
@@ -99,7 +103,7 @@ impl Wsk {
         left
     }
 
-    /// The pending request, or the registration, that uses memory in this range.
+    /// The pending request whose buffer is in this range.
     pub(crate) fn uses_memory(&self, start: usize, length: usize) -> Option<String> {
         let end = start + length;
         let sockets = lock(&self.sockets);
@@ -107,14 +111,17 @@ impl Wsk {
         let mut before = sockets.buffers.range(..(start, 0));
         let into = || before.next_back().filter(|(_, to)| **to > start);
         let hit = inside.next().or_else(into);
-        let request = hit.map(|((_, irp), _)| format!("a pending request, IRP {irp:#x}"));
-        let mut kept = sockets.kept.range((start, 0)..(end, 0));
-        let kept = kept
+        hit.map(|((_, irp), _)| format!("a pending request, IRP {irp:#x}"))
+    }
+
+    /// The open socket, or the registration, that something in this range belongs to.
+    pub(crate) fn keeps_memory(&self, start: usize, length: usize) -> Option<String> {
+        let sockets = lock(&self.sockets);
+        let mut kept = sockets.kept.range((start, 0)..(start + length, 0));
+        let socket = kept
             .next()
             .map(|((_, socket), what)| format!("the open socket {socket:#x} as {what}"));
-        request
-            .or(kept)
-            .or_else(|| lock(&self.registrations).uses_memory(start, length))
+        socket.or_else(|| lock(&self.registrations).uses_memory(start, length))
     }
 
     /// The pending request that uses this MDL.

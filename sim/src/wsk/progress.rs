@@ -10,7 +10,10 @@
 use core::sync::atomic::Ordering::SeqCst;
 use std::sync::Arc;
 
-use wdk_sys::{IRP, NTSTATUS, PDEVICE_OBJECT, PIRP, STATUS_CANCELLED, STATUS_PENDING};
+use wdk_sys::{
+    IRP, NTSTATUS, PDEVICE_OBJECT, PIRP, STATUS_CANCELLED, STATUS_FILE_FORCED_CLOSED,
+    STATUS_PENDING,
+};
 
 use super::buffer::Buffer;
 use super::call::Call;
@@ -42,10 +45,23 @@ pub(super) fn submit(call: &Call, mut work: Box<dyn Work>) -> NTSTATUS {
     let lane = work.lane() as usize;
     let at_once = at_once(sim);
     let mut state = lock(&socket.state);
-    let attempt = at_once && state.lanes[lane].is_empty() && state.mover == Mover::Idle;
+    let free = state.lanes[lane].is_empty() && state.mover == Mover::Idle;
+    let attempt = at_once && free && !state.dead && !events::goes_first(sim, &state, work.lane());
     if attempt && let Some(answer) = work.attempt(&mut turn(sim, socket, &mut state)) {
+        let hands_over = work.hands_bytes_over();
+        if hands_over {
+            state.incoming.hand_to_request(call.irp.addr());
+        }
         drop(state);
-        return call.complete(answer);
+        let status = call.complete(answer);
+        if hands_over
+            && lock(&socket.state)
+                .incoming
+                .was_handed_to_request(call.irp.addr())
+        {
+            schedule(sim, socket);
+        }
+        return status;
     }
     let idle = !attempt && state.lanes[lane].is_empty();
     let cancelled = pend(call, work.as_ref());
@@ -125,6 +141,7 @@ fn run(socket: &Arc<Socket>) {
             drop(state);
             finish(&me, socket.client, completion);
             state = lock(&socket.state);
+            state.incoming.was_handed_to_request(completion.0);
         } else if state.mover == Mover::Moving {
             break;
         }
@@ -138,7 +155,7 @@ fn next(turn: &mut Turn<'_>) -> Option<Completion> {
     if let Some(irp) = turn.state.events.next_disabled() {
         return Some((irp, Answer::SUCCESS));
     }
-    if turn.state.events.hold_requests() {
+    if events::hold_up(turn) {
         return None;
     }
     for lane in 0..turn.state.lanes.len() {
@@ -149,20 +166,28 @@ fn next(turn: &mut Turn<'_>) -> Option<Completion> {
     close::next(turn)
 }
 
+/// A request that was cancelled, or that ends because the socket is dead [wsk 9.9].
 fn next_cancelled(turn: &mut Turn<'_>, lane: usize) -> Option<Completion> {
-    let cancelled = |request: &Request| request.cancelled && !request.work.is_decided();
-    let index = turn.state.lanes[lane].iter().position(cancelled)?;
+    let dead = turn.state.dead;
+    let ends = |request: &Request| (dead || request.cancelled) && !request.work.is_decided();
+    let index = turn.state.lanes[lane].iter().position(ends)?;
     let mut request = turn.state.lanes[lane].remove(index)?;
+    let status = if dead {
+        STATUS_FILE_FORCED_CLOSED
+    } else {
+        STATUS_CANCELLED
+    };
     let answer = request.work.cancel(turn);
-    Some((
-        request.irp,
-        answer.unwrap_or(Answer::status(STATUS_CANCELLED)),
-    ))
+    Some((request.irp, answer.unwrap_or(Answer::status(status))))
 }
 
 fn next_done(turn: &mut Turn<'_>, lane: usize) -> Option<Completion> {
     let mut request = turn.state.lanes[lane].pop_front()?;
-    if let Some(answer) = request.work.attempt(turn) {
+    let waits = events::goes_first(turn.sim, turn.state, request.work.lane());
+    if !waits && let Some(answer) = request.work.attempt(turn) {
+        if request.work.hands_bytes_over() {
+            turn.state.incoming.hand_to_request(request.irp);
+        }
         return Some((request.irp, answer));
     }
     turn.state.lanes[lane].push_front(request);

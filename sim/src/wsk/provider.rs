@@ -36,7 +36,7 @@ use crate::sched::Thread;
 use crate::sim::{lock, offence};
 use crate::verifier::Rule;
 
-/// A call that makes a socket.
+/// A call that makes a socket; the registration is in use until it is dropped [wsk 2.9].
 struct Making {
     me: Arc<Thread>,
     client: usize,
@@ -59,12 +59,9 @@ impl Making {
         if irp.is_null() {
             offence(Rule::IrpRequired, &format!("{function} without an IRP"));
         }
-        if lock(&me.sim.kernel.pool).is_paged(context.addr()) {
-            let details = format!("SocketContext {context:p} is in paged pool");
-            offence(Rule::PagedAtDispatch, &details);
-        }
         check_not_paged(&me, dispatch.addr(), "a table of event callbacks");
         let packet = irp::give_to_provider(&me, irp, function);
+        lock(&me.sim.wsk.registrations).count_use(client);
         me.sim.sched.point(&me);
         let client_side = ClientSide {
             context: Context(context),
@@ -93,6 +90,13 @@ impl Making {
 
     fn on(&self, socket: &Arc<Socket>) -> Call {
         Call::on_new_socket(&self.me, socket, self.irp, self.packet)
+    }
+}
+
+impl Drop for Making {
+    fn drop(&mut self) {
+        let sim = &self.me.sim;
+        lock(&sim.wsk.registrations).uncount_use(sim, self.client);
     }
 }
 
@@ -179,6 +183,9 @@ pub(super) unsafe extern "C" fn wsk_socket_connect(
     }
     if transport(socket_type, protocol) != Some(Protocol::Tcp) {
         return making.end(STATUS_NOT_SUPPORTED);
+    }
+    for address in [local, remote] {
+        check_not_paged(&making.me, address.addr(), "an address");
     }
     // SAFETY: the client passes complete addresses [wsk 3.13, 4.6].
     let (local, remote) = unsafe { (address::read(local), address::read(remote)) };

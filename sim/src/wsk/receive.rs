@@ -94,19 +94,22 @@ unsafe fn receive(
     }
 }
 
-/// Takes bytes for a client: those that an event left first.
+/// Takes bytes for a client: those that an event left first. A connection that has failed gives
+/// none.
 pub(super) fn take(turn: &mut Turn<'_>, limit: usize, all: bool) -> Result<Received, NTSTATUS> {
+    let endpoint = turn.state.endpoint.ok_or(STATUS_CONNECTION_ABORTED)?;
+    turn.sim.net.connected(endpoint).unwrap_or(Ok(()))?;
     if let Some(data) = turn.state.incoming.take_unread(limit) {
         return Ok(Received::Data(data));
     }
-    match turn.state.endpoint {
-        Some(endpoint) => turn.sim.net.receive(endpoint, limit, all),
-        None => Err(STATUS_CONNECTION_ABORTED),
-    }
+    turn.sim.net.receive(endpoint, limit, all)
 }
 
 impl Receive {
     fn step(&mut self, turn: &mut Turn<'_>) -> Option<Answer> {
+        if turn.state.incoming.is_busy() {
+            return None;
+        }
         loop {
             match take(turn, self.buffer.length - self.done, self.all) {
                 Ok(Received::Empty) => return None,
@@ -133,17 +136,29 @@ impl Work for Receive {
         Some(&self.buffer)
     }
 
+    fn hands_bytes_over(&self) -> bool {
+        true
+    }
+
     fn attempt(&mut self, turn: &mut Turn<'_>) -> Option<Answer> {
-        let answer = self.step(turn)?;
-        turn.state.incoming.resume();
-        Some(answer)
+        let answer = self.step(turn);
+        let incoming = &mut turn.state.incoming;
+        incoming.set_partly_filled(answer.is_none() && self.done > 0);
+        if answer.is_some() {
+            incoming.resume();
+        }
+        answer
     }
 
     /// What has come for a request that waits for all stays to be received.
     fn cancel(&mut self, turn: &mut Turn<'_>) -> Option<Answer> {
         let data: Vec<u8> = self.buffer.read_from(0).flatten().copied().collect();
-        turn.state.incoming.put_back(&data[..self.done]);
-        turn.state.incoming.resume();
+        let incoming = &mut turn.state.incoming;
+        incoming.put_back(&data[..self.done]);
+        if self.done > 0 {
+            incoming.set_partly_filled(false);
+        }
+        incoming.resume();
         None
     }
 }
@@ -154,13 +169,23 @@ impl Work for Drain {
     }
 
     fn attempt(&mut self, turn: &mut Turn<'_>) -> Option<Answer> {
-        loop {
+        if turn.state.incoming.is_busy() {
+            return None;
+        }
+        let answer = loop {
             match take(turn, DRAINED_AT_ONCE, true) {
                 Ok(Received::Empty) => return None,
                 Ok(Received::Data(_)) => {}
-                Ok(Received::End) => return Some(Answer::SUCCESS),
-                Err(status) => return Some(Answer::status(status)),
+                Ok(Received::End) => break Answer::SUCCESS,
+                Err(status) => break Answer::status(status),
             }
-        }
+        };
+        turn.state.incoming.resume();
+        Some(answer)
+    }
+
+    fn cancel(&mut self, turn: &mut Turn<'_>) -> Option<Answer> {
+        turn.state.incoming.resume();
+        None
     }
 }

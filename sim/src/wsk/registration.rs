@@ -133,6 +133,12 @@ impl Registrations {
             .map_or(0, |registration| registration.static_events)
     }
 
+    /// The driver that is this client.
+    pub(super) fn driver_of(&mut self, client: usize) -> DriverNumber {
+        self.of_client(client)
+            .map_or(0, |registration| registration.site.driver())
+    }
+
     /// Did `driver` register this client? Everybody's clients were registered by somebody.
     pub(super) fn is_of(&self, client: usize, driver: Option<DriverNumber>) -> bool {
         let mut registrations = self.blocks.values();

@@ -70,6 +70,11 @@ pub(super) trait Work: Send {
         None
     }
 
+    /// It completes with bytes of a connection, which nothing may overtake.
+    fn hands_bytes_over(&self) -> bool {
+        false
+    }
+
     /// It is too late to cancel it: only the answer is due.
     fn is_decided(&self) -> bool {
         false

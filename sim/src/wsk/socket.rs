@@ -10,9 +10,11 @@ use std::sync::atomic::Ordering::SeqCst;
 use std::sync::atomic::{AtomicPtr, AtomicU32};
 use std::sync::{Arc, Mutex, Weak};
 
+use wdk_sys::ULONG;
 use wsk_sys::PWSK_SOCKET;
 
 use super::address::Family;
+use super::callbacks::Offered;
 use super::events::Events;
 use super::indication::Incoming;
 use super::inspect::{InspectId, Inspections};
@@ -21,8 +23,8 @@ use super::tables::Category;
 use super::{progress, sharing};
 use crate::kernel::thread::Context;
 use crate::net::{BindingId, EndpointId, Network, Protocol, Watcher};
-use crate::sim::{Shared, lock};
-use crate::verifier::Site;
+use crate::sim::{Shared, lock, offence};
+use crate::verifier::{Rule, Site};
 
 /// A socket of any category.
 pub(super) struct Socket {
@@ -85,6 +87,8 @@ pub(super) enum Flow {
 
 pub(super) struct State {
     pub(super) client_side: ClientSide,
+    /// While `WskAcceptEvent` runs for it: where the client's side will be.
+    pub(super) offered: Option<Offered>,
     pub(super) binding: Option<BindingId>,
     pub(super) local: Option<SocketAddr>,
     pub(super) flow: Flow,
@@ -104,7 +108,7 @@ pub(super) struct State {
 }
 
 impl State {
-    fn new(client_side: ClientSide, category: Category, events: Events) -> Self {
+    fn new(client_side: ClientSide, category: Category) -> Self {
         let flow = match category {
             Category::Listen => Flow::Listen,
             Category::Connection => Flow::Connection,
@@ -113,6 +117,7 @@ impl State {
         };
         Self {
             client_side,
+            offered: None,
             binding: None,
             local: None,
             flow,
@@ -123,10 +128,17 @@ impl State {
             mover: Mover::Idle,
             phase: Phase::Open,
             options: BTreeMap::new(),
-            events,
+            events: Events::default(),
             inspections: Inspections::default(),
             incoming: Incoming::default(),
             inspected: None,
+        }
+    }
+
+    /// Enables what is enabled for all sockets of the client that have callbacks [wsk 6.7].
+    pub(super) fn enable_statically(&mut self, events: ULONG, category: Category) {
+        if !self.client_side.dispatch.get().is_null() {
+            self.events.enable_statically(events, category);
         }
     }
 
@@ -152,13 +164,10 @@ impl Socket {
     ) -> Arc<Self> {
         let mut registrations = lock(&sim.wsk.registrations);
         registrations.count_socket(client);
-        let statically = if client_side.dispatch.get().is_null() {
-            0
-        } else {
-            registrations.static_events(client)
-        };
+        let statically = registrations.static_events(client);
         drop(registrations);
-        let events = Events::new(statically, category);
+        let mut state = State::new(client_side, category);
+        state.enable_statically(statically, category);
         let socket = Arc::new(Self {
             object: AtomicPtr::new(category.table().cast_mut()),
             category,
@@ -166,7 +175,7 @@ impl Socket {
             protocol,
             client,
             running: AtomicU32::new(0),
-            state: Mutex::new(State::new(client_side, category, events)),
+            state: Mutex::new(state),
             site: Site::here(sim),
         });
         lock(&sim.wsk.sockets)
@@ -186,7 +195,11 @@ impl Socket {
     }
 
     pub(super) fn describe(&self) -> String {
-        let state = lock(&self.state);
+        self.describe_as(&lock(&self.state))
+    }
+
+    /// As `describe`, for whoever has the state locked.
+    pub(super) fn describe_as(&self, state: &State) -> String {
         let phase = if state.phase == Phase::Open {
             "open"
         } else {
@@ -209,15 +222,30 @@ impl Socket {
     }
 
     /// Enters the client's memory that must stay while the socket is open [wsk 4.3, 10.3].
-    pub(super) fn keep_client_memory(&self, sim: &Shared, side: ClientSide) {
-        let mut sockets = lock(&sim.wsk.sockets);
-        for (memory, what) in [
-            (side.context, "the context"),
-            (side.dispatch, "the table of event callbacks"),
-        ] {
-            let key = (memory.get().addr(), self.pointer().addr());
-            sockets.kept.insert(key, what);
+    fn keep_client_memory(&self, sim: &Shared, side: ClientSide) {
+        let context = side.context.get();
+        if lock(&sim.kernel.pool).is_paged(context.addr()) {
+            let details = format!("socket context {context:p} is in paged pool");
+            offence(Rule::PagedAtDispatch, &details);
         }
+        let mut sockets = lock(&sim.wsk.sockets);
+        for (memory, what) in side.memory(self.category) {
+            sockets.kept.insert((memory, self.pointer().addr()), what);
+        }
+    }
+
+    fn forget_client_memory(&self, sim: &Shared, side: ClientSide) {
+        let mut sockets = lock(&sim.wsk.sockets);
+        for (memory, _) in side.memory(self.category) {
+            sockets.kept.remove(&(memory, self.pointer().addr()));
+        }
+    }
+
+    /// Gives it another context and table.
+    pub(super) fn set_client_side(&self, sim: &Shared, state: &mut State, side: ClientSide) {
+        self.forget_client_memory(sim, state.client_side);
+        self.keep_client_memory(sim, side);
+        state.client_side = side;
     }
 
     /// Calls `progress` when the network has news.
@@ -230,9 +258,8 @@ impl Socket {
         })
     }
 
-    /// Gives up what the socket has of the network. The books forget it when the close IRP
-    /// completes.
-    pub(super) fn dismantle(&self, sim: &Shared, state: &mut State) {
+    /// Gives up what the socket has of the network.
+    pub(super) fn leave_network(&self, sim: &Shared, state: &mut State) {
         if let Some(endpoint) = state.endpoint.take() {
             sim.net.close(endpoint);
         }
@@ -240,12 +267,12 @@ impl Socket {
             sharing::leave(sim, self);
             sim.net.unbind(binding);
         }
-        let side = state.client_side;
-        let mut sockets = lock(&sim.wsk.sockets);
-        for memory in [side.context, side.dispatch] {
-            let key = (memory.get().addr(), self.pointer().addr());
-            sockets.kept.remove(&key);
-        }
+    }
+
+    /// The end of the socket, but for its address.
+    pub(super) fn dismantle(&self, sim: &Shared, state: &mut State) {
+        self.leave_network(sim, state);
+        self.forget_client_memory(sim, state.client_side);
         state.phase = Phase::Gone;
     }
 }
