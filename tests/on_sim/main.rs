@@ -6,12 +6,15 @@
 mod backlog;
 mod close;
 mod common;
+mod connect;
 mod connection;
 mod every_way;
 mod executor;
 mod faults;
+mod halves;
 mod listen;
 mod listen_events;
 mod operation;
 mod registration;
+mod stream_order;
 mod unload;
