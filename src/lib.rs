@@ -92,7 +92,7 @@ pub use self::{
     exec::{Executor, Spawner},
     flags::SendFlags,
     irql::Passive,
-    mem::buffer::Buffer,
+    mem::{buffer::Buffer, chain::BufferChain},
     op::operation::{Operation, Request},
     registration::{ClientEvent, Provider, Registration, Version},
     socket::{
@@ -114,6 +114,6 @@ pub mod request {
     pub use crate::socket::request::{
         AcceptConnection, Bind, Close, CompleteInspection, Connect, ConnectWithData, DisableEvent,
         Disconnect, DisconnectWithData, Drain, Listen, LocalAddress, Open, OpenConnected, Receive,
-        ReceiveAll, RemoteAddress, ResumeReceiveEvents, Send, SetOption,
+        ReceiveAll, RemoteAddress, ResumeReceiveEvents, Send, SendChain, SetOption,
     };
 }

@@ -159,6 +159,27 @@ impl Buffer {
         self.part(start, self.capacity)
     }
 
+    /// Has the MDL describe the filled part only, with `next` behind it, until
+    /// [`unlink`](Self::unlink).
+    pub(super) fn link(&mut self, next: *mut MDL) -> *mut MDL {
+        // The filled part is not longer than the capacity, which fits.
+        self.describe(u32::try_from(self.filled).unwrap_or(u32::MAX), next);
+        self.mdl.as_ptr()
+    }
+
+    /// Has the MDL describe the whole capacity by itself.
+    pub(super) fn unlink(&mut self) {
+        self.describe(u32::try_from(self.capacity).unwrap_or(u32::MAX), null_mut());
+    }
+
+    /// As NDIS adjusts the length of an MDL: what else it says stays true for fewer bytes.
+    fn describe(&mut self, length: u32, next: *mut MDL) {
+        // SAFETY: our own MDL, which no request uses while `self` is exclusive.
+        unsafe { (*self.mdl.as_ptr()).ByteCount = length };
+        // SAFETY: as above.
+        unsafe { (*self.mdl.as_ptr()).Next = next };
+    }
+
     /// Some of the bytes, which the MDL covers: `start <= end <= capacity`.
     fn part(&self, start: usize, end: usize) -> WSK_BUF {
         debug_assert!(start <= end && end <= self.capacity);

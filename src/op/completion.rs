@@ -203,6 +203,10 @@ fn dispose(core: &CoreRef, completion: Completion, payload: Payload) {
             lose_bytes(completion.information);
             core.receiving().break_off();
         }
-        Payload::Nothing | Payload::Send(_) | Payload::Receive(_) | Payload::ReceiveAll(_) => {}
+        Payload::Nothing
+        | Payload::Send(_)
+        | Payload::Chain(_)
+        | Payload::Receive(_)
+        | Payload::ReceiveAll(_) => {}
     }
 }

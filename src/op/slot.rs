@@ -38,7 +38,7 @@ use super::{
 use crate::{
     addr::SocketAddress,
     counters::Counted,
-    mem::{buffer::Buffer, pool},
+    mem::{buffer::Buffer, chain::BufferChain, pool},
     status::{Error, Result, Status},
     sync::event::Event,
 };
@@ -71,6 +71,8 @@ unsafe impl Send for Waiter {}
 pub(crate) enum Payload {
     Nothing,
     Send(Buffer),
+    /// Several buffers, linked for the request.
+    Chain(BufferChain),
     /// A receive in the order of the stream: see `receive`.
     Receive(Buffer),
     /// A receive that fills its buffer or fails.

@@ -9,14 +9,14 @@ use super::{
     request::{
         Bind, Close, Connect, ConnectWithData, DisableEvent, Disconnect, DisconnectWithData, Drain,
         FromSocket, LocalAddress, Open, OpenConnected, Receive, ReceiveAll, RemoteAddress,
-        ResumeReceiveEvents, Send,
+        ResumeReceiveEvents, Send, SendChain,
     },
 };
 use crate::{
     addr::AddressFamily,
     event::connection::ConnectionEventSet,
     flags::SendFlags,
-    mem::buffer::Buffer,
+    mem::{buffer::Buffer, chain::BufferChain},
     op::{
         calls::{
             Category, address, connection,
@@ -253,6 +253,19 @@ impl ConnectionSocket {
     #[doc(alias = "WSK_FLAG_NODELAY")]
     pub fn send_with(&self, buffer: Buffer, flags: SendFlags) -> Operation<Send> {
         Operation::new(connection::send(self.socket.core(), buffer, flags))
+    }
+
+    /// As [`send_with`](Self::send_with), for the filled parts of several buffers, one behind the other.
+    ///
+    /// IRQL: <= DISPATCH_LEVEL.
+    ///
+    /// # Errors
+    ///
+    /// As [`send_with`](Self::send_with). The chain always comes back.
+    ///
+    /// [WSK_BUF](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/ns-wsk-_wsk_buf)
+    pub fn send_chain(&self, chain: BufferChain, flags: SendFlags) -> Operation<SendChain> {
+        Operation::new(connection::send_chain(self.socket.core(), chain, flags))
     }
 
     /// Receives into `buffer`, from its front, as much as is there, up to its capacity; waits for

@@ -11,12 +11,12 @@ use super::{
     handle::{Closer, Half, Socket},
     request::{
         Disconnect, DisconnectWithData, Drain, LocalAddress, Receive, ReceiveAll, RemoteAddress,
-        Send,
+        Send, SendChain,
     },
 };
 use crate::{
     flags::SendFlags,
-    mem::buffer::Buffer,
+    mem::{buffer::Buffer, chain::BufferChain},
     op::{
         calls::{address, connection},
         handle::Handle,
@@ -145,6 +145,17 @@ impl WriteHalf {
     /// As there.
     pub fn send_with(&self, buffer: Buffer, flags: SendFlags) -> Operation<Send> {
         Operation::new(connection::send(self.half.core(), buffer, flags))
+    }
+
+    /// See [`ConnectionSocket::send_chain`].
+    ///
+    /// IRQL: <= DISPATCH_LEVEL.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn send_chain(&self, chain: BufferChain, flags: SendFlags) -> Operation<SendChain> {
+        Operation::new(connection::send_chain(self.half.core(), chain, flags))
     }
 
     /// See [`ConnectionSocket::disconnect`].

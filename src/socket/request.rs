@@ -7,7 +7,7 @@ use super::{
     stream::StreamSocket,
 };
 use crate::{
-    mem::buffer::Buffer,
+    mem::{buffer::Buffer, chain::BufferChain},
     op::{
         operation::{Ended, Finish},
         slot::{Payload, Refusal},
@@ -49,6 +49,9 @@ kinds! {
     RemoteAddress;
     /// Sends: `(Result<usize>, Buffer)`, the count of bytes sent and the buffer as it was.
     Send;
+    /// Sends several buffers: `(Result<usize>, BufferChain)`, the count of bytes sent and the
+    /// buffers as they were.
+    SendChain;
     /// Receives: `(Result<usize>, Buffer)`, the count of bytes received and the buffer, filled with
     /// them.
     Receive;
@@ -261,6 +264,30 @@ fn fill(result: Result<usize>, buffer: &mut Buffer, before: usize) -> Result<usi
 fn lent(payload: Payload) -> Buffer {
     match payload {
         Payload::Send(buffer) | Payload::Receive(buffer) | Payload::ReceiveAll(buffer) => buffer,
-        Payload::Nothing | Payload::Socket(_) => unreachable!("a transfer is lent a buffer"),
+        _ => unreachable!("a transfer is lent a buffer"),
+    }
+}
+
+impl Finish for SendChain {
+    const CALL: &'static str = "WskSend";
+    type Output = (Result<usize>, BufferChain);
+
+    fn finish(ended: Ended) -> Self::Output {
+        (ended.result, lent_chain(ended.finished.payload))
+    }
+
+    fn refuse(refusal: Refusal) -> Self::Output {
+        (Err(refusal.error), lent_chain(refusal.payload))
+    }
+}
+
+/// The buffers that a transfer was lent, each by itself again.
+fn lent_chain(payload: Payload) -> BufferChain {
+    match payload {
+        Payload::Chain(mut chain) => {
+            chain.unlink();
+            chain
+        }
+        _ => unreachable!("a transfer is lent buffers"),
     }
 }

@@ -4,6 +4,7 @@
 //! test asserts itself comes on top of that.
 
 mod backlog;
+mod chain;
 mod close;
 mod common;
 mod connect;

@@ -10,7 +10,7 @@ use wsk_sys::{WSK_FLAG_ABORTIVE, WSK_FLAG_DRAIN, WSK_FLAG_WAITALL, wdk_sys::STAT
 use super::{Started, start};
 use crate::{
     flags::SendFlags,
-    mem::buffer::Buffer,
+    mem::{buffer::Buffer, chain::BufferChain},
     op::{
         core::{CoreRef, Stage},
         slot::{Arguments, Payload, Refusal},
@@ -73,6 +73,30 @@ pub(crate) fn send(connection: &CoreRef, buffer: Buffer, flags: SendFlags) -> St
             let (data, irp) = (prepared.data(), prepared.irp);
             // SAFETY: an open connection; the description lies in the slot, and the buffer is the
             // payload, until completion [wsk 3.12]; its length is within the MDL.
+            table
+                .send()
+                .map(|send| unsafe { send(socket, data, flags.as_raw(), irp) })
+        },
+    )
+}
+
+/// WskSend of the filled parts of several buffers, one behind the other.
+pub(crate) fn send_chain(
+    connection: &CoreRef,
+    mut chain: BufferChain,
+    flags: SendFlags,
+) -> Started {
+    let mut arguments = Arguments::none();
+    arguments.data = chain.link();
+    start(
+        connection,
+        "WskSend",
+        Payload::Chain(chain),
+        arguments,
+        |table, socket, prepared| {
+            let (data, irp) = (prepared.data(), prepared.irp);
+            // SAFETY: as in `send`: the MDLs of the chain, which is the payload, are linked and
+            // describe as many bytes.
             table
                 .send()
                 .map(|send| unsafe { send(socket, data, flags.as_raw(), irp) })
