@@ -93,7 +93,7 @@ pub(crate) trait Receives {
 pub(crate) struct Stream<I> {
     first: Option<I>,
     last: Option<I>,
-    /// Nothing is kept any more.
+    /// Nothing is kept any more, but for receives that have started.
     discarding: bool,
     /// Bytes were lost in the middle of the stream.
     broken: bool,
@@ -209,7 +209,7 @@ impl<I: Copy + PartialEq> Stream<I> {
         Some(taken)
     }
 
-    /// Keeps nothing from now on, and drops what is kept.
+    /// Keeps nothing for receives that are yet to start, and drops what is kept for them.
     pub(crate) fn discard(&mut self) {
         self.discarding = true;
     }
@@ -237,7 +237,8 @@ impl<I: Copy + PartialEq> Stream<I> {
                 if !entry.is_settled() {
                     return None;
                 }
-                if !entry.is_kept() || self.discarding {
+                let kept = entry.is_kept();
+                if !kept || self.discarding && !is_wanted_after(receives, id) {
                     return Some((self.dispose(receives, id), self.first.is_some()));
                 }
             } else if entry.is_settled() {
@@ -348,6 +349,19 @@ impl<I: Copy + PartialEq> Stream<I> {
             None => self.first = Some(id),
         }
     }
+}
+
+/// Whether a receive after `id` is still wanted.
+fn is_wanted_after<R: Receives>(receives: &mut R, id: R::Id) -> bool {
+    let mut current = receives.entry(id).next;
+    while let Some(later) = current {
+        let entry = receives.entry(later);
+        if !entry.abandoned {
+            return true;
+        }
+        current = entry.next;
+    }
+    false
 }
 
 /// Moves what `kept` has to the front of what `later` has received.
@@ -681,13 +695,44 @@ mod tests {
         assert!(stream.is_broken());
     }
 
+    /// Else a receive would get bytes with a hole before them.
+    #[test]
+    fn stream_discarding_keeps_for_a_later_receive_that_is_in_flight() {
+        let (mut stream, mut slots) = (Stream::new(), Slots::default());
+        for id in 0..2 {
+            slots.0.push((Entry::new(), vec![0; 4]));
+            assert!(stream.start(&mut slots, id, 0, 0));
+        }
+        stream.discard();
+        slots.0[0].1.copy_from_slice(b"ab..");
+        slots.entry(0).complete(Some(2));
+        slots.entry(0).abandon();
+        assert_eq!(
+            stream.next_step(&mut slots),
+            Some((Step::Recall(1), false)),
+            "the second one can have them"
+        );
+        slots.0[1].1.copy_from_slice(b"cd..");
+        slots.entry(1).complete(Some(2));
+        slots.entry(1).recalled();
+        assert_eq!(stream.next_step(&mut slots), Some((Step::Publish(1), true)));
+        let taken = stream.take(&mut slots, 1);
+        assert_eq!(taken.map(|taken| taken.bytes), Some(0..4));
+        assert_eq!(slots.0[1].1, *b"abcd");
+    }
+
     #[test]
     fn stream_discarding_keeps_nothing_and_is_not_broken() {
         let (mut stream, mut slots) = two_published();
         slots.entry(1).abandon();
         assert_eq!(stream.next_step(&mut slots), None, "kept");
         stream.discard();
-        assert!(stream.next_step(&mut slots).is_some());
+        let disposed = Step::Dispose {
+            id: 1,
+            published: true,
+            lost: 2,
+        };
+        assert_eq!(stream.next_step(&mut slots), Some((disposed, true)));
         assert!(!stream.is_broken());
         assert!(stream.take(&mut slots, 0).is_some());
     }
