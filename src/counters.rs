@@ -14,13 +14,15 @@ static LOST_BYTES: AtomicUsize = AtomicUsize::new(0);
 /// Each number is exact; together they are a snapshot only while nothing runs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counters {
-    /// Requests that are in flight, or completed with the handle not dropped yet.
+    /// Requests that are in flight, or completed with the handle not dropped yet; and receives that
+    /// were dropped, and keep bytes for the next one.
     pub operations: usize,
     /// [`Buffer`](crate::Buffer)s.
     pub buffers: usize,
     /// Sockets that WSK has made and not yet finished closing.
     pub sockets: usize,
-    /// Bytes that arrived for receives which had been dropped. Never goes down.
+    /// Bytes that receives took which were dropped then, and that no later receive got before the
+    /// connection was closed. Never goes down.
     pub lost_bytes: usize,
 }
 

@@ -56,10 +56,12 @@
 // Ground: no policy, no sockets.
 mod addr;
 mod counters;
+mod flags;
 mod irql;
 mod mem;
 mod status;
 mod sync;
+mod transport;
 // Getting a provider.
 mod registration;
 // One request: the unsafe heart.
@@ -88,23 +90,30 @@ pub use self::{
         offer::Offer,
     },
     exec::{Executor, Spawner},
+    flags::SendFlags,
     irql::Passive,
-    mem::buffer::Buffer,
+    mem::{buffer::Buffer, chain::BufferChain},
     op::operation::{Operation, Request},
     registration::{ClientEvent, Provider, Registration, Version},
     socket::{
+        basic::BasicSocket,
         connection::ConnectionSocket,
+        exact::ReceiveExact,
+        halves::{ReadHalf, ReuniteError, WriteHalf},
         handle::Closer,
         listen::{Accept, ListenSocket},
         request::Accepted,
+        stream::{Commit, StreamSocket},
     },
     status::{Error, ErrorKind, Result, Status},
+    transport::{Protocol, SocketType},
 };
 
 /// The kinds of request that an [`Operation`] may be of.
 pub mod request {
     pub use crate::socket::request::{
-        AcceptConnection, Bind, Close, CompleteInspection, DisableEvent, Disconnect, LocalAddress,
-        Open, Receive, ResumeReceiveEvents, Send, SetOption,
+        AcceptConnection, Bind, Close, CompleteInspection, Connect, ConnectWithData, DisableEvent,
+        Disconnect, DisconnectWithData, Drain, Listen, LocalAddress, Open, OpenConnected, Receive,
+        ReceiveAll, RemoteAddress, ResumeReceiveEvents, Send, SendChain, SetOption,
     };
 }

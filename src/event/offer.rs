@@ -15,6 +15,7 @@ use wsk_sys::{WSK_SOCKET, wdk_sys::PVOID};
 use super::connection::{Connected, ConnectionEvents};
 use crate::{
     op::{
+        calls::Category,
         core::{CoreRef, Outstanding},
         handler::Handler,
     },
@@ -97,11 +98,11 @@ impl<'call> Offer<'call> {
     fn take(self, handler: Option<Handler>) -> Result<ConnectionSocket> {
         // SAFETY: in a callback of the listener (the promise of `new`).
         let provider = unsafe { self.listener.provider_in_callback() };
-        let unopened = Outstanding::create(provider.clone(), handler)?;
+        let unopened = Outstanding::create(provider.clone(), Category::Connection, handler)?;
         // SAFETY: WSK has made it, and gives it for this core, once, since `self` is consumed.
         let (core, close) = unsafe { unopened.adopt(self.socket) };
         *self.taken = Some(Taken::hold(core.clone()));
-        Ok(ConnectionSocket::new(Socket::adopted(core, close)))
+        Ok(ConnectionSocket::connected(Socket::adopted(core, close)))
     }
 }
 

@@ -150,22 +150,56 @@ impl Buffer {
 
     /// What a request passes to WSK to send the filled part.
     pub(crate) fn filled_part(&self) -> WSK_BUF {
-        self.part(self.filled)
+        self.part(0, self.filled)
     }
 
-    /// What a request passes to WSK to receive into the whole capacity.
-    pub(crate) fn whole(&self) -> WSK_BUF {
-        self.part(self.capacity)
+    /// What a request passes to WSK to receive behind the first `start` bytes. `start` is at most the
+    /// capacity.
+    pub(crate) fn rest(&self, start: usize) -> WSK_BUF {
+        self.part(start, self.capacity)
     }
 
-    /// The first `length` bytes, which the MDL covers: `length` is at most the capacity.
-    fn part(&self, length: usize) -> WSK_BUF {
-        debug_assert!(length <= self.capacity);
+    /// Has the MDL describe the filled part only, with `next` behind it, until
+    /// [`unlink`](Self::unlink).
+    pub(super) fn link(&mut self, next: *mut MDL) -> *mut MDL {
+        // The filled part is not longer than the capacity, which fits.
+        self.describe(u32::try_from(self.filled).unwrap_or(u32::MAX), next);
+        self.mdl.as_ptr()
+    }
+
+    /// Has the MDL describe the whole capacity by itself.
+    pub(super) fn unlink(&mut self) {
+        self.describe(u32::try_from(self.capacity).unwrap_or(u32::MAX), null_mut());
+    }
+
+    /// As NDIS adjusts the length of an MDL: what else it says stays true for fewer bytes.
+    fn describe(&mut self, length: u32, next: *mut MDL) {
+        // SAFETY: our own MDL, which no request uses while `self` is exclusive.
+        unsafe { (*self.mdl.as_ptr()).ByteCount = length };
+        // SAFETY: as above.
+        unsafe { (*self.mdl.as_ptr()).Next = next };
+    }
+
+    /// Some of the bytes, which the MDL covers: `start <= end <= capacity`.
+    fn part(&self, start: usize, end: usize) -> WSK_BUF {
+        debug_assert!(start <= end && end <= self.capacity);
         WSK_BUF {
             Mdl: self.mdl.as_ptr(),
-            Offset: 0,
-            Length: length as u64,
+            // The capacity is below 2^31 or that number itself, which is no place to start.
+            Offset: u32::try_from(start).unwrap_or(u32::MAX),
+            Length: (end - start) as u64,
         }
+    }
+
+    /// All bytes, filled or not.
+    ///
+    /// # Safety
+    ///
+    /// Nobody else looks at them while the result is used.
+    #[expect(clippy::mut_from_ref, reason = "the bytes are behind a pointer")]
+    pub(crate) unsafe fn bytes(&self) -> &mut [u8] {
+        // SAFETY: initialised bytes of our own, by the invariants; not shared (the caller's promise).
+        unsafe { core::slice::from_raw_parts_mut(self.memory.as_ptr(), self.capacity) }
     }
 }
 

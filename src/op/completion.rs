@@ -14,7 +14,10 @@ use wsk_sys::{
     wdk_sys::{NTSTATUS, PDEVICE_OBJECT, PIRP, PVOID, STATUS_MORE_PROCESSING_REQUIRED},
 };
 
-use super::slot::{Held, Payload, Slot, Waiter};
+use super::{
+    core::CoreRef,
+    slot::{Held, Payload, Slot, Waiter},
+};
 use crate::{counters::lose_bytes, status::Status, sync::event::Event};
 
 /// What the I/O status block said at completion.
@@ -79,6 +82,11 @@ pub(super) unsafe fn complete(slot: NonNull<Slot>, completion: Completion) {
             return;
         }
     }
+    if let Some(core) = shared.receiver() {
+        // SAFETY: the IRP side of a receive, which passes to the list.
+        unsafe { core.received(slot, completion) };
+        return;
+    }
     // SAFETY: the caller's promise.
     unsafe { finish(slot, completion) };
 }
@@ -109,9 +117,11 @@ pub(super) unsafe fn end_close(slot: NonNull<Slot>) {
 /// # Safety
 ///
 /// Called by the IRP side, once for each `begin`.
-unsafe fn finish(slot: NonNull<Slot>, completion: Completion) {
+pub(super) unsafe fn finish(slot: NonNull<Slot>, completion: Completion) {
     // SAFETY: the IRP side holds the slot until `release_irp`.
     let shared = unsafe { slot.as_ref() };
+    // SAFETY: completed, and the IRP side is not gone.
+    unsafe { note(shared, completion) };
     // SAFETY: the IRP side's own. Dropped at the very end of this function.
     let _outstanding = unsafe { (*shared.outstanding.get()).take() };
     // SAFETY: the caller's promise.
@@ -128,6 +138,25 @@ unsafe fn finish(slot: NonNull<Slot>, completion: Completion) {
         }
         Some(Waiter::Task(task)) => task.wake(),
         None => {}
+    }
+}
+
+/// What the socket is to know of an outcome, whoever wants it.
+///
+/// # Safety
+///
+/// The caller is the IRP side of a completed request.
+unsafe fn note(slot: &Slot, completion: Completion) {
+    // SAFETY: `held` is frozen until the IRP side is gone.
+    let Some(Held { core, payload, .. }) = (unsafe { &*slot.held.get() }) else {
+        return;
+    };
+    if completion.status.is_success() {
+        // SAFETY: completed, so that the provider does not write the arguments any more.
+        core.reach(unsafe { &*slot.arguments.get() }.reaches);
+    } else if completion.status == Status::CANCELLED && matches!(payload, Payload::ReceiveAll(_)) {
+        // It may have taken some bytes: WSK does not say.
+        core.receiving().break_off();
     }
 }
 
@@ -154,14 +183,14 @@ pub(super) unsafe fn recycle(slot: NonNull<Slot>) {
         return;
     };
     if let Some(completion) = completion {
-        dispose(completion, payload);
+        dispose(&core, completion, payload);
     }
     // SAFETY: idle, one of the core's own, and nobody else has it.
     unsafe { core.put_back(slot) }
 }
 
-/// Nobody wants the result: closes a socket that was made, counts bytes that were received.
-fn dispose(completion: Completion, payload: Payload) {
+/// Nobody wants the result: closes a socket that was made.
+fn dispose(core: &CoreRef, completion: Completion, payload: Payload) {
     let succeeded = completion.status.is_success();
     match payload {
         // Nothing is closed or dropped here: this may be a completion routine [wsk 3.9].
@@ -170,7 +199,14 @@ fn dispose(completion: Completion, payload: Payload) {
             Some(socket) => unsafe { unopened.close_orphan(socket) },
             None => unopened.drop_soon(),
         },
-        Payload::Receive(_) if succeeded => lose_bytes(completion.information),
-        Payload::Nothing | Payload::Send(_) | Payload::Receive(_) => {}
+        Payload::ReceiveAll(_) if succeeded => {
+            lose_bytes(completion.information);
+            core.receiving().break_off();
+        }
+        Payload::Nothing
+        | Payload::Send(_)
+        | Payload::Chain(_)
+        | Payload::Receive(_)
+        | Payload::ReceiveAll(_) => {}
     }
 }

@@ -12,7 +12,7 @@
 //! calls WskCloseSocket, once, at any IRQL up to DISPATCH_LEVEL [wsk 10.6], with an IRP that is
 //! there from the start [wsk 10.9]. What a completion routine must not do itself is in `deferred`.
 //!
-//! It does not know categories: `calls` does.
+//! What a category can do, `calls` knows; the order of received bytes, `receive`.
 
 // UNSAFETY: counts references to raw memory, shares it with the kernel's DPC queue.
 #![expect(unsafe_code, reason = "a reference-counted allocation")]
@@ -22,7 +22,7 @@ use core::{
     mem::MaybeUninit,
     ops::Deref,
     ptr::{NonNull, null_mut},
-    sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicUsize, Ordering},
+    sync::atomic::{AtomicPtr, AtomicU8, AtomicU32, AtomicUsize, Ordering},
 };
 
 use wsk_sys::{
@@ -31,11 +31,12 @@ use wsk_sys::{
 };
 
 use super::{
-    calls,
+    calls::{self, Category},
     completion::{self, Completion},
     handle::Handle,
     handler::Handler,
     list::Place,
+    receive::Receiving,
     retained::RetainedLists,
     slot::{Arguments, Payload, Prepared, Refusal, Slot},
 };
@@ -69,10 +70,23 @@ pub(crate) struct Core {
     pub(super) dpc: UnsafeCell<MaybeUninit<KDPC>>,
     spare: SpinLock<Option<NonNull<Slot>>>,
     slots: AtomicU32,
-    /// A receive was dropped in flight: what it may have taken from the stream is lost.
-    receiving_given_up: AtomicBool,
     place: Place,
     pub(super) retained: RetainedLists,
+    category: Category,
+    /// A [`Stage`].
+    stage: AtomicU8,
+    receiving: Receiving,
+    /// How many halves a connection is in, that was split.
+    halves: AtomicU8,
+}
+
+/// How far a socket has come, as far as that is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Stage {
+    Open,
+    Bound,
+    /// Or listening, if it is a stream socket.
+    Connected,
 }
 
 // SAFETY: `provider` is written at birth and by the last `Outstanding`, and read under one;
@@ -166,11 +180,12 @@ impl CoreRef {
         unsafe { core.provider() }.sockets().remove(&core);
         // SAFETY: the socket of this core, on which no call runs or begins, and which is closed next.
         unsafe { core.retained.release_all(core.socket()) };
+        core.discard_received();
         // SAFETY: `adopt` has begun the close slot, and only the one party that the rundown names
         // prepares it.
         let prepared = unsafe { core.close.prepare(Arguments::none()) };
         // SAFETY: no call runs and none begins any more [wsk 10.1, 10.3]; this is the only close.
-        let status = unsafe { calls::close_socket(core.socket(), &prepared) };
+        let status = unsafe { calls::close_socket(core.category, core.socket(), &prepared) };
         // SAFETY: prepared above; `core` keeps the slot.
         unsafe { core.close.returned(status) }
     }
@@ -217,14 +232,23 @@ impl Core {
         self.slots.load(Ordering::Relaxed)
     }
 
-    /// No later receive may go on with the stream as if nothing were missing.
-    pub(crate) fn give_up_receiving(&self) {
-        self.receiving_given_up.store(true, Ordering::Release);
+    /// The socket has come at least as far as this.
+    pub(crate) fn reach(&self, stage: Stage) {
+        self.stage.fetch_max(stage as u8, Ordering::AcqRel);
     }
 
-    /// Whether a receive was dropped in flight.
-    pub(crate) fn is_receiving_given_up(&self) -> bool {
-        self.receiving_given_up.load(Ordering::Acquire)
+    /// The socket has two owners from now on.
+    pub(crate) fn set_halves(&self) {
+        self.halves.store(2, Ordering::Relaxed);
+    }
+
+    /// One of them is gone. True: it was the last.
+    pub(crate) fn drop_half(&self) -> bool {
+        self.halves.fetch_sub(1, Ordering::AcqRel) == 1
+    }
+
+    pub(super) fn receiving(&self) -> &Receiving {
+        &self.receiving
     }
 
     /// Whether `slot` is the one that closes this socket.
@@ -301,7 +325,11 @@ pub(crate) struct Outstanding(pub(super) Option<CoreRef>);
 
 impl Outstanding {
     /// The core of a socket that is yet to be made.
-    pub(crate) fn create(provider: Provider, handler: Option<Handler>) -> Result<Self> {
+    pub(crate) fn create(
+        provider: Provider,
+        category: Category,
+        handler: Option<Handler>,
+    ) -> Result<Self> {
         let core = CoreRef(PoolArc::new(Core {
             outstanding: AtomicUsize::new(1),
             provider: UnsafeCell::new(Some(provider)),
@@ -313,9 +341,12 @@ impl Outstanding {
             dpc: UnsafeCell::new(MaybeUninit::uninit()),
             spare: SpinLock::new(None),
             slots: AtomicU32::new(0),
-            receiving_given_up: AtomicBool::new(false),
             place: Place::outside(),
             retained: RetainedLists::new(),
+            category,
+            stage: AtomicU8::new(Stage::Open as u8),
+            receiving: Receiving::new(),
+            halves: AtomicU8::new(0),
         })?);
         Ok(Self(Some(core)))
     }
@@ -429,6 +460,11 @@ impl Call<'_> {
     /// The WSK socket, which is not closed while `self` lives.
     pub(crate) fn socket(&self) -> *mut WSK_SOCKET {
         self.core.socket()
+    }
+
+    /// What the socket was made as.
+    pub(super) fn category(&self) -> Category {
+        self.core.category
     }
 
     /// An `Outstanding` of the open socket.

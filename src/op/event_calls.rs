@@ -4,18 +4,20 @@
 // UNSAFETY: calls through the provider's tables.
 #![expect(unsafe_code, reason = "calls through the provider's tables")]
 
-use core::ptr::{NonNull, null_mut};
+use core::{
+    mem::offset_of,
+    ptr::{NonNull, null_mut},
+};
 
 use wsk_sys::{
     NPI_WSK_INTERFACE_ID, SO_CONDITIONAL_ACCEPT, SO_WSK_EVENT_CALLBACK, SOL_SOCKET,
     WSK_CONTROL_SOCKET_TYPE, WSK_EVENT_CALLBACK_CONTROL, WSK_EVENT_DISABLE, WSK_INSPECT_ACTION,
-    WSK_INSPECT_ID, WSK_PROVIDER_BASIC_DISPATCH, WSK_PROVIDER_CONNECTION_DISPATCH,
-    WSK_PROVIDER_LISTEN_DISPATCH, WSK_SOCKET, basic_dispatch,
+    WSK_INSPECT_ID, WSK_PROVIDER_CONNECTION_DISPATCH, WSK_PROVIDER_STREAM_DISPATCH, WSK_SOCKET,
     wdk_sys::{STATUS_NOT_SUPPORTED, ULONG},
 };
 
 use super::{
-    calls::{Connection, Started, start},
+    calls::{Started, Table, start, table_of},
     core::CoreRef,
     retained::List,
     slot::{Arguments, Payload, Prepared, Slot},
@@ -35,15 +37,7 @@ pub(crate) fn enable_events(core: &CoreRef, mask: ULONG) -> Result<()> {
     const CALL: &str = "WskControlSocket";
     let call = core.enter(CALL)?;
     let mut control = event_control(mask);
-    // SAFETY: open while `call` lives, so that its table is there, which starts with the basic one
-    // [wsk 4.2].
-    let table = unsafe {
-        &*(*call.socket())
-            .Dispatch
-            .cast::<WSK_PROVIDER_BASIC_DISPATCH>()
-    };
-    // SAFETY: a provider's table.
-    let function = unsafe { basic_dispatch(table) }.WskControlSocket;
+    let function = table_of(&call).control();
     let Some(function) = function else {
         return Err(Error::new(CALL, Status::NOT_SUPPORTED));
     };
@@ -85,10 +79,10 @@ pub(crate) fn set_conditional_accept(core: &CoreRef, on: bool) -> Started {
 /// An option of `SOL_SOCKET` whose value is in the arguments.
 fn set_option(core: &CoreRef, option: ULONG, arguments: Arguments) -> Started {
     let size = u64::from(arguments.extra_length);
-    let wsk = |table: &WSK_PROVIDER_BASIC_DISPATCH, socket, prepared: &Prepared| {
+    let wsk = |table: Table, socket, prepared: &Prepared| {
         let (value, irp) = (prepared.extra(), prepared.irp);
         // SAFETY: an open socket; the value lies in the slot until completion [wsk 3.12].
-        table.WskControlSocket.map(|control| unsafe {
+        table.control().map(|control| unsafe {
             control(
                 socket,
                 WSK_CONTROL_SOCKET_TYPE::WskSetOption,
@@ -103,7 +97,7 @@ fn set_option(core: &CoreRef, option: ULONG, arguments: Arguments) -> Started {
             )
         })
     };
-    super::calls::start_basic(core, "WskControlSocket", arguments, wsk)
+    start(core, "WskControlSocket", Payload::Nothing, arguments, wsk)
 }
 
 /// WskInspectComplete, in a slot that was set aside for it.
@@ -124,9 +118,8 @@ pub(crate) fn inspect_complete(
         }
     };
     let socket = call.socket();
-    // SAFETY: open while `call` lives, and a listening socket, as it had an inspection.
-    let table = unsafe { &*(*socket).Dispatch.cast::<WSK_PROVIDER_LISTEN_DISPATCH>() };
-    let wsk = |prepared: &Prepared| match table.WskInspectComplete {
+    let table = table_of(&call);
+    let wsk = |prepared: &Prepared| match table.inspect_complete() {
         // SAFETY: a listening socket, a copy of the ID that lies in the slot, an action that is
         // not "pend" [wsk 7.11].
         Some(complete) => unsafe { complete(socket, prepared.extra(), action, prepared.irp) },
@@ -141,16 +134,22 @@ pub(crate) fn inspect_complete(
 
 /// WskReceive of nothing, which lets receive events come again when it completes [wsk 8.2].
 pub(crate) fn receive_nothing(connection: &CoreRef) -> Started {
-    let wsk = |table: &WSK_PROVIDER_CONNECTION_DISPATCH, socket, prepared: &Prepared| {
+    let wsk = |table: Table, socket, prepared: &Prepared| {
         let (data, irp) = (prepared.data(), prepared.irp);
         // SAFETY: an open connection; the description, of no memory, lies in the slot.
         table
-            .WskReceive
+            .receive()
             .map(|receive| unsafe { receive(socket, data, 0, irp) })
     };
     let (name, payload) = ("WskReceive", Payload::Nothing);
-    start::<Connection>(connection, name, payload, Arguments::none(), wsk)
+    start(connection, name, payload, Arguments::none(), wsk)
 }
+
+const _: () = assert!(
+    offset_of!(WSK_PROVIDER_CONNECTION_DISPATCH, WskRelease)
+        == offset_of!(WSK_PROVIDER_STREAM_DISPATCH, WskRelease),
+    "one function releases for both"
+);
 
 /// WskRelease of a connection.
 ///
@@ -159,13 +158,12 @@ pub(crate) fn receive_nothing(connection: &CoreRef) -> Started {
 /// An open connection socket, and a list of its own that was retained and not released.
 pub(crate) unsafe fn release_of_connection(socket: *mut WSK_SOCKET, list: List) {
     let List::Data(list) = list else { return };
-    // SAFETY: a connection socket (the caller's promise) points to this table.
-    let table = unsafe {
-        &*(*socket)
-            .Dispatch
-            .cast::<WSK_PROVIDER_CONNECTION_DISPATCH>()
-    };
-    if let Some(release) = table.WskRelease {
+    // SAFETY: an open socket (the caller's promise).
+    let table = unsafe { (*socket).Dispatch }.cast::<WSK_PROVIDER_CONNECTION_DISPATCH>();
+    // SAFETY: a connection socket (the caller's promise) points to this table; the slot is at the
+    // same place in that of a stream socket.
+    let release = unsafe { (*table).WskRelease };
+    if let Some(release) = release {
         // SAFETY: the caller's promise [wsk 8.6].
         let status = unsafe { release(socket, list.as_ptr()) };
         debug_assert!(status >= 0, "a retained list is released once");

@@ -15,7 +15,7 @@ use super::{
     completion::{Completion, recycle},
     core::CoreRef,
     handshake::Polled,
-    slot::{Extra, Held, Payload, Slot, Waiter},
+    slot::{Extra, Payload, Slot, Waiter},
 };
 use crate::{
     addr::SocketAddress,
@@ -81,15 +81,16 @@ impl Handle {
             Some(Waiter::Task(task)) => task.clone_from(context.waker()),
             _ => *waiter = Some(Waiter::Task(context.waker().clone())),
         });
-        match polled {
-            Polled::Completed => Poll::Ready(self.take()),
-            Polled::Pending => Poll::Pending,
-            Polled::Completing => {
-                // Nobody will wake it: have it polled again.
-                context.waker().wake_by_ref();
-                Poll::Pending
-            }
+        let finished = match polled {
+            Polled::Completed => self.take(),
+            Polled::Pending => return Poll::Pending,
+            Polled::Completing => None,
+        };
+        if finished.is_none() {
+            // Nobody will wake it: have it polled again.
+            context.waker().wake_by_ref();
         }
+        finished.map_or(Poll::Pending, Poll::Ready)
     }
 
     /// Waits until completed; `None` when `timeout` passed first.
@@ -101,7 +102,10 @@ impl Handle {
         loop {
             let handshake = &self.slot().handshake;
             match handshake.poll(|waiter| *waiter = Some(Waiter::Thread(NonNull::from(&event)))) {
-                Polled::Completed => return Some(self.take()),
+                Polled::Completed => match self.take() {
+                    Some(finished) => return Some(finished),
+                    None => relax(passive),
+                },
                 Polled::Completing => relax(passive),
                 Polled::Pending => {
                     if event.wait(timeout, passive) {
@@ -130,11 +134,15 @@ impl Handle {
         unsafe { IoCancelIrp(slot.packet.get().cast()) };
     }
 
-    /// The result of a completed request.
-    fn take(&mut self) -> Finished {
+    /// The result of a completed request. `None`: a few instructions of another thread later.
+    fn take(&mut self) -> Option<Finished> {
         let slot = self.slot();
-        // SAFETY: completed, and the handle side is ours.
-        let completion = unsafe { slot.handshake.take_result() }.expect("a result is taken once");
+        let completion = match slot.receiver() {
+            // SAFETY: the handle side of a receive, which was published.
+            Some(core) => unsafe { core.take_receive(self.0) }?,
+            // SAFETY: completed, and the handle side is ours.
+            None => unsafe { slot.handshake.take_result() }.expect("a result is taken once"),
+        };
         // SAFETY: completed: `held` belongs to the handle side.
         let held = unsafe { &mut *slot.held.get() };
         let payload = held.as_mut().map_or(Payload::Nothing, |held| {
@@ -142,7 +150,7 @@ impl Handle {
         });
         // SAFETY: completed: the provider does not write the arguments any more.
         let arguments = unsafe { &*slot.arguments.get() };
-        Finished {
+        Some(Finished {
             completion,
             payload,
             local: arguments.local,
@@ -150,7 +158,7 @@ impl Handle {
             extra: arguments.extra,
             extra_length: arguments.extra_length,
             extra_flags: arguments.extra_flags,
-        }
+        })
     }
 
     fn slot(&self) -> &Slot {
@@ -162,18 +170,14 @@ impl Handle {
 impl Drop for Handle {
     fn drop(&mut self) {
         let slot = self.slot();
-        // SAFETY: `held` is frozen while in flight, and ours from completion on.
-        let held = unsafe { &*slot.held.get() };
-        if let Some(Held {
-            core,
-            payload: Payload::Receive(_),
-            ..
-        }) = held
-        {
-            core.give_up_receiving();
-        }
         self.cancel();
-        if self.slot().handshake.release_handle() {
+        if let Some(core) = slot.receiver() {
+            slot.handshake.forget_waiter();
+            // SAFETY: the handle side of a receive that was not taken; it passes to the list.
+            unsafe { core.abandon_receive(self.0) };
+            return;
+        }
+        if slot.handshake.release_handle() {
             // SAFETY: told to be the last.
             unsafe { recycle(self.0) }
         }

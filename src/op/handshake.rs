@@ -195,13 +195,18 @@ impl<R, W> Handshake<R, W> {
         before & (COMPLETED | CANCEL) == 0
     }
 
+    /// Nobody on the handle side is to be woken any more.
+    pub(crate) fn forget_waiter(&self) {
+        if self.withdraw() == Polled::Pending {
+            self.drop_waiter();
+        }
+    }
+
     /// (5) The handle side is done. `true`: it was the last, the slot and an untaken result are its
     /// own.
     #[must_use]
     pub(crate) fn release_handle(&self) -> bool {
-        if self.withdraw() == Polled::Pending {
-            self.drop_waiter();
-        }
+        self.forget_waiter();
         // ORDERING: as in `release_irp`.
         let before = self.word.fetch_and(!HANDLE, Ordering::AcqRel);
         debug_assert_ne!(before & HANDLE, 0, "released twice");

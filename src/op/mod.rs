@@ -10,7 +10,8 @@
 //! `list` the open sockets of a registration; `handler` is what event callbacks work on; `deferred`
 //! is what completions leave to a DPC; `calls` and `event_calls` make each WSK
 //! call; `retained` is data that events brought and the driver keeps; `operation` is what the
-//! caller holds. Nothing above this folder sees an IRP.
+//! caller holds. `stream` is the order of received bytes, which `receive` keeps for the receives of a
+//! socket. Nothing above this folder sees an IRP.
 
 pub(crate) mod calls;
 mod completion;
@@ -22,5 +23,7 @@ pub(crate) mod handler;
 pub(crate) mod handshake;
 pub(crate) mod list;
 pub(crate) mod operation;
+mod receive;
 pub(crate) mod retained;
 pub(crate) mod slot;
+mod stream;

@@ -69,7 +69,7 @@ pub struct Ended {
 /// use wsk::{Buffer, ConnectionSocket, ErrorKind, Passive};
 ///
 /// /// At most what arrives within a second; the stream goes on afterwards.
-/// fn receive_soon(connection: &ConnectionSocket, buffer: Buffer, passive: Passive) -> Buffer {
+/// fn receive_soon(connection: &mut ConnectionSocket, buffer: Buffer, passive: Passive) -> Buffer {
 ///     let receive = connection.receive(buffer);
 ///     let (received, buffer) = receive.wait_timeout(Duration::from_secs(1), passive);
 ///     match received {

@@ -9,7 +9,8 @@
 //! | `arguments` | the same: what WSK reads or writes until completion lies here               |
 //! |             | [wsk 3.12, 3.13]                                                            |
 //! | `held`      | the starter until the call; frozen in flight; from completion on the handle |
-//! |             | side or, abandoned, the last side                                           |
+//! |             | side or, abandoned, the last side; of a receive: see `receive`              |
+//! | `in_stream` | the list of the socket's receives, under its lock                           |
 //!
 //! The handle side is in `handle`, the IRP side in `completion`.
 
@@ -30,13 +31,14 @@ use wsk_sys::{
 
 use super::{
     completion::{Completion, complete, completed},
-    core::{CoreRef, Outstanding},
+    core::{CoreRef, Outstanding, Stage},
     handshake::Handshake,
+    receive::InStream,
 };
 use crate::{
     addr::SocketAddress,
     counters::Counted,
-    mem::{buffer::Buffer, pool},
+    mem::{buffer::Buffer, chain::BufferChain, pool},
     status::{Error, Result, Status},
     sync::event::Event,
 };
@@ -69,7 +71,12 @@ unsafe impl Send for Waiter {}
 pub(crate) enum Payload {
     Nothing,
     Send(Buffer),
+    /// Several buffers, linked for the request.
+    Chain(BufferChain),
+    /// A receive in the order of the stream: see `receive`.
     Receive(Buffer),
+    /// A receive that fills its buffer or fails.
+    ReceiveAll(Buffer),
     /// The socket that the request makes.
     Socket(Outstanding),
 }
@@ -104,6 +111,8 @@ pub(crate) struct Arguments {
     pub(crate) extra_length: u32,
     /// What WSK says about the ancillary data that it wrote.
     pub(crate) extra_flags: u32,
+    /// How far the socket is if the request succeeds.
+    pub(crate) reaches: Stage,
 }
 
 impl Arguments {
@@ -115,6 +124,7 @@ impl Arguments {
             extra: [0; 16],
             extra_length: 0,
             extra_flags: 0,
+            reaches: Stage::Open,
         }
     }
 
@@ -154,6 +164,7 @@ pub(crate) struct Slot {
     /// through.
     pub(super) outstanding: UnsafeCell<Option<Outstanding>>,
     pub(super) handshake: Handshake<Completion, Waiter>,
+    pub(super) in_stream: UnsafeCell<InStream>,
     /// The next spare slot of the socket, while this is one.
     pub(super) next: UnsafeCell<Option<NonNull<Slot>>>,
 }
@@ -176,6 +187,7 @@ impl Slot {
             held: UnsafeCell::new(None),
             outstanding: UnsafeCell::new(None),
             handshake: Handshake::new(),
+            in_stream: UnsafeCell::new(InStream::nowhere()),
             next: UnsafeCell::new(None),
         }
     }
@@ -230,7 +242,7 @@ impl Slot {
         unsafe { IoSetCompletionRoutine(irp, Some(completed), context, true, true, true) }
         Prepared {
             irp,
-            arguments: self.arguments.get(),
+            slot: NonNull::from(self),
         }
     }
 
@@ -246,6 +258,12 @@ impl Slot {
     pub(crate) unsafe fn returned(&self, status: NTSTATUS) {
         let status = Status::from_raw(status);
         if status.is_success() || !self.handshake.is_in_flight() {
+            return;
+        }
+        // The list of receives keeps one in flight that WSK is done with.
+        if let Some(core) = self.receiver()
+            && core.is_received(NonNull::from(self))
+        {
             return;
         }
         let packet = self.packet.get();
@@ -269,6 +287,19 @@ impl Slot {
         }
     }
 
+    /// The core of a receive whose result was not taken. Either side.
+    pub(super) fn receiver(&self) -> Option<&CoreRef> {
+        // SAFETY: `held` is frozen while in flight, and a receive's until its result is taken.
+        match unsafe { &*self.held.get() } {
+            Some(Held {
+                core,
+                payload: Payload::Receive(_),
+                ..
+            }) => Some(core),
+            _ => None,
+        }
+    }
+
     /// Whether `self` is the one slot of its socket that lies in the core and closes it. Handle
     /// side.
     pub(super) fn is_close(&self) -> bool {
@@ -282,37 +313,52 @@ impl Slot {
 /// What a WSK call gets: pointers into the slot, valid until completion.
 pub(crate) struct Prepared {
     pub(crate) irp: PIRP,
-    arguments: *mut Arguments,
+    slot: NonNull<Slot>,
 }
 
 impl Prepared {
+    /// Enters a receive of `core`'s: see [`CoreRef::enter_stream`].
+    ///
+    /// # Safety
+    ///
+    /// Called once, for a receive, before WSK is. Calls for one socket follow each other.
+    pub(crate) unsafe fn enter_stream(&self, core: &CoreRef, first: usize, base: usize) -> bool {
+        // SAFETY: prepared, and the caller's alone until it is passed on.
+        unsafe { core.enter_stream(self.slot, first, base) }
+    }
+
+    fn arguments(&self) -> *mut Arguments {
+        // SAFETY: the slot stays until the request is over.
+        unsafe { self.slot.as_ref() }.arguments.get()
+    }
+
     pub(crate) fn data(&self) -> *mut WSK_BUF {
         // SAFETY: in bounds of the slot's arguments; only the address is computed.
-        unsafe { &raw mut (*self.arguments).data }
+        unsafe { &raw mut (*self.arguments()).data }
     }
 
     pub(crate) fn local<T>(&self) -> *mut T {
         // SAFETY: as in `data`.
-        unsafe { &raw mut (*self.arguments).local }.cast()
+        unsafe { &raw mut (*self.arguments()).local }.cast()
     }
 
     pub(crate) fn remote<T>(&self) -> *mut T {
         // SAFETY: as in `data`.
-        unsafe { &raw mut (*self.arguments).remote }.cast()
+        unsafe { &raw mut (*self.arguments()).remote }.cast()
     }
 
     pub(crate) fn extra<T>(&self) -> *mut T {
         // SAFETY: as in `data`.
-        unsafe { &raw mut (*self.arguments).extra }.cast()
+        unsafe { &raw mut (*self.arguments()).extra }.cast()
     }
 
     pub(crate) fn extra_length(&self) -> *mut u32 {
         // SAFETY: as in `data`.
-        unsafe { &raw mut (*self.arguments).extra_length }
+        unsafe { &raw mut (*self.arguments()).extra_length }
     }
 
     pub(crate) fn extra_flags(&self) -> *mut u32 {
         // SAFETY: as in `data`.
-        unsafe { &raw mut (*self.arguments).extra_flags }
+        unsafe { &raw mut (*self.arguments()).extra_flags }
     }
 }

@@ -1,13 +1,32 @@
 //! Connections.
 
+use core::net::SocketAddr;
+
 use super::{
+    exact::ReceiveExact,
+    halves::{self, ReadHalf, WriteHalf},
     handle::{Closer, Socket, no_handler},
-    request::{Close, DisableEvent, Disconnect, Receive, ResumeReceiveEvents, Send},
+    request::{
+        Bind, Close, Connect, ConnectWithData, DisableEvent, Disconnect, DisconnectWithData, Drain,
+        FromSocket, LocalAddress, Open, OpenConnected, Receive, ReceiveAll, RemoteAddress,
+        ResumeReceiveEvents, Send, SendChain,
+    },
 };
 use crate::{
+    addr::AddressFamily,
     event::connection::ConnectionEventSet,
-    mem::buffer::Buffer,
-    op::{calls, event_calls, operation::Operation},
+    flags::SendFlags,
+    mem::{buffer::Buffer, chain::BufferChain},
+    op::{
+        calls::{
+            Category, address, connection,
+            make::{self, Kind},
+        },
+        core::Stage,
+        event_calls,
+        operation::Operation,
+    },
+    registration::Provider,
     status::Result,
 };
 
@@ -17,7 +36,7 @@ use crate::{
 /// directions were disconnected before [wsk 10.5].
 ///
 /// ```no_run
-/// async fn echo(connection: wsk::ConnectionSocket) -> wsk::Result<()> {
+/// async fn echo(mut connection: wsk::ConnectionSocket) -> wsk::Result<()> {
 ///     let mut buffer = wsk::Buffer::with_capacity(4096)?;
 ///     loop {
 ///         let (received, filled) = connection.receive(buffer).await;
@@ -33,15 +52,172 @@ use crate::{
 /// }
 /// ```
 ///
+/// # What is received
+///
+/// Bytes come in the order in which they were sent, in the order in which receives are started;
+/// hence starting one takes the connection exclusively. Several may be in flight.
+///
+/// No byte is lost when a receive is dropped: what it has taken, or takes before it is cancelled,
+/// is kept for the next receive, before what that one takes itself; also if that is in flight
+/// already. One order of events cannot be repaired: a receive is dropped that has taken bytes, after
+/// the result of a *later* one was taken. Then later receives fail with
+/// [`DataLost`](crate::ErrorKind::DataLost) rather than go on with a hole in the stream.
+///
 /// [Connection-oriented sockets](https://learn.microsoft.com/windows-hardware/drivers/network/winsock-kernel-socket-categories)
 #[derive(Debug)]
 pub struct ConnectionSocket {
-    socket: Socket,
+    pub(super) socket: Socket,
+}
+
+impl FromSocket for ConnectionSocket {
+    fn from_socket(socket: Socket) -> Self {
+        Self { socket }
+    }
 }
 
 impl ConnectionSocket {
-    pub(crate) fn new(socket: Socket) -> Self {
+    /// A socket that was born connected.
+    pub(crate) fn connected(socket: Socket) -> Self {
+        socket.core().reach(Stage::Connected);
         Self { socket }
+    }
+
+    /// Opens a TCP socket that is to be bound and connected. Where nothing has to be set in between,
+    /// [`connect_from`](Self::connect_from) does all in one.
+    ///
+    /// IRQL: <= DISPATCH_LEVEL.
+    ///
+    /// # Errors
+    ///
+    /// [`OutOfMemory`](crate::ErrorKind::OutOfMemory);
+    /// [`NotSupported`](crate::ErrorKind::NotSupported) for a family that is not installed; or what
+    /// `WskSocket` says.
+    ///
+    /// [PFN_WSK_SOCKET](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_socket)
+    #[doc(alias = "WskSocket")]
+    #[doc(alias = "WSK_FLAG_CONNECTION_SOCKET")]
+    pub fn open(provider: &Provider, family: AddressFamily) -> Operation<Open<Self>> {
+        let kind = Kind::tcp(Category::Connection, family);
+        Operation::new(make::open(provider, kind, None))
+    }
+
+    /// Opens a TCP socket, binds it to `local` and connects it to `remote` [wsk 4.6]. Both are of
+    /// one family; port 0 and the unspecified address as `local` let the transport choose.
+    ///
+    /// IRQL: <= DISPATCH_LEVEL.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open), [`bind`](Self::bind) and [`connect`](Self::connect);
+    /// [`InvalidAddress`](crate::ErrorKind::InvalidAddress) for two families.
+    ///
+    /// ```no_run
+    /// use core::{net::SocketAddr, time::Duration};
+    /// use wsk::{ConnectionSocket, Passive, Provider};
+    ///
+    /// # fn f(provider: &Provider, remote: SocketAddr, passive: Passive) -> wsk::Result<()> {
+    /// let any = SocketAddr::from(([0, 0, 0, 0], 0));
+    /// let connection = ConnectionSocket::connect_from(provider, any, remote)
+    ///     .wait_timeout(Duration::from_secs(10), passive)?;
+    /// # drop(connection);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// [PFN_WSK_SOCKET_CONNECT](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_socket_connect)
+    #[doc(alias = "WskSocketConnect")]
+    pub fn connect_from(
+        provider: &Provider,
+        local: SocketAddr,
+        remote: SocketAddr,
+    ) -> Operation<OpenConnected> {
+        Operation::new(make::open_connected(provider, local, remote))
+    }
+
+    /// Binds it to a local address, of the family it was opened for; needed before
+    /// [`connect`](Self::connect) [wsk 4.7]. The unspecified address and port 0 let the transport
+    /// choose.
+    ///
+    /// IRQL: <= DISPATCH_LEVEL.
+    ///
+    /// # Errors
+    ///
+    /// [`AddressInUse`](crate::ErrorKind::AddressInUse),
+    /// [`AccessDenied`](crate::ErrorKind::AccessDenied) if another socket has the address
+    /// exclusively, or what `WskBind` says.
+    ///
+    /// [PFN_WSK_BIND](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_bind)
+    #[doc(alias = "WskBind")]
+    pub fn bind(&self, address: SocketAddr) -> Operation<Bind> {
+        Operation::new(address::bind(self.socket.core(), address))
+    }
+
+    /// Connects to `remote`.
+    ///
+    /// IRQL: <= DISPATCH_LEVEL.
+    ///
+    /// # Errors
+    ///
+    /// [`ConnectionRefused`](crate::ErrorKind::ConnectionRefused),
+    /// [`Unreachable`](crate::ErrorKind::Unreachable),
+    /// [`InvalidState`](crate::ErrorKind::InvalidState) if it is not bound or has been connected,
+    /// or what `WskConnect` says.
+    ///
+    /// [PFN_WSK_CONNECT](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_connect)
+    #[doc(alias = "WskConnect")]
+    pub fn connect(&self, remote: SocketAddr) -> Operation<Connect> {
+        Operation::new(connection::connect(self.socket.core(), remote))
+    }
+
+    /// Connects to `remote` and sends the filled part of `data`, at most 65,535 bytes; with
+    /// `TCP_FASTOPEN` perhaps together with the first packet. Completes
+    /// when both are done.
+    ///
+    /// IRQL: <= DISPATCH_LEVEL.
+    ///
+    /// # Errors
+    ///
+    /// As [`connect`](Self::connect); `STATUS_BUFFER_OVERFLOW` for too much data [wsk 9.4];
+    /// [`NotSupported`](crate::ErrorKind::NotSupported) before Windows 10, version 1703. The buffer
+    /// always comes back.
+    ///
+    /// [PFN_WSK_CONNECT_EX](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_connect_ex)
+    #[doc(alias = "WskConnectEx")]
+    pub fn connect_with_data(
+        &self,
+        remote: SocketAddr,
+        data: Buffer,
+    ) -> Operation<ConnectWithData> {
+        Operation::new(connection::connect_ex(self.socket.core(), remote, data))
+    }
+
+    /// This side's address. The IP address of a socket that was bound to the unspecified one is
+    /// known once it is connected [wsk 9.8].
+    ///
+    /// IRQL: <= DISPATCH_LEVEL.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidState`](crate::ErrorKind::InvalidState) if it is not bound.
+    ///
+    /// [PFN_WSK_GET_LOCAL_ADDRESS](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_get_local_address)
+    #[doc(alias = "WskGetLocalAddress")]
+    pub fn local_address(&self) -> Operation<LocalAddress> {
+        Operation::new(address::local_address(self.socket.core()))
+    }
+
+    /// The other side's address.
+    ///
+    /// IRQL: <= DISPATCH_LEVEL.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidState`](crate::ErrorKind::InvalidState) if it is not connected [wsk 9.8].
+    ///
+    /// [PFN_WSK_GET_REMOTE_ADDRESS](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_get_remote_address)
+    #[doc(alias = "WskGetRemoteAddress")]
+    pub fn remote_address(&self) -> Operation<RemoteAddress> {
+        Operation::new(address::remote_address(self.socket.core()))
     }
 
     /// Sends the filled part of `buffer`, all of it. The buffer belongs to the request until that
@@ -61,28 +237,118 @@ impl ConnectionSocket {
     /// [PFN_WSK_SEND](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_send)
     #[doc(alias = "WskSend")]
     pub fn send(&self, buffer: Buffer) -> Operation<Send> {
-        Operation::new(calls::send(self.socket.core(), buffer))
+        self.send_with(buffer, SendFlags::NONE)
+    }
+
+    /// As [`send`](Self::send), in the way that `flags` say.
+    ///
+    /// IRQL: <= DISPATCH_LEVEL.
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send); [`NotSupported`](crate::ErrorKind::NotSupported) for a flag that the
+    /// transport does not have [wsk 9.2].
+    ///
+    /// [PFN_WSK_SEND](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_send)
+    #[doc(alias = "WSK_FLAG_NODELAY")]
+    pub fn send_with(&self, buffer: Buffer, flags: SendFlags) -> Operation<Send> {
+        Operation::new(connection::send(self.socket.core(), buffer, flags))
+    }
+
+    /// As [`send_with`](Self::send_with), for the filled parts of several buffers, one behind the other.
+    ///
+    /// IRQL: <= DISPATCH_LEVEL.
+    ///
+    /// # Errors
+    ///
+    /// As [`send_with`](Self::send_with). The chain always comes back.
+    ///
+    /// [WSK_BUF](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/ns-wsk-_wsk_buf)
+    pub fn send_chain(&self, chain: BufferChain, flags: SendFlags) -> Operation<SendChain> {
+        Operation::new(connection::send_chain(self.socket.core(), chain, flags))
     }
 
     /// Receives into `buffer`, from its front, as much as is there, up to its capacity; waits for
     /// at least one byte. `Ok(0)`: the other side has disconnected gracefully, and nothing more
     /// will come [wsk 3b].
     ///
-    /// To end a receive early and keep the stream, [`cancel`](Operation::cancel) it and await the
-    /// result. Dropping it in flight gives up receiving on this connection for good: what it may
-    /// have taken is lost, and later receives fail with [`DataLost`](crate::ErrorKind::DataLost)
-    /// rather than go on with a hole in the stream.
+    /// Dropping it in flight loses nothing: see [above](Self#what-is-received).
     ///
     /// IRQL: <= DISPATCH_LEVEL.
     ///
     /// # Errors
     ///
-    /// As [`send`](Self::send), and `DataLost`. The buffer always comes back.
+    /// As [`send`](Self::send), and [`DataLost`](crate::ErrorKind::DataLost). The buffer always
+    /// comes back.
     ///
     /// [PFN_WSK_RECEIVE](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_receive)
     #[doc(alias = "WskReceive")]
-    pub fn receive(&self, buffer: Buffer) -> Operation<Receive> {
-        Operation::new(calls::receive(self.socket.core(), buffer))
+    pub fn receive(&mut self, buffer: Buffer) -> Operation<Receive> {
+        Operation::new(connection::receive(self.socket.core(), buffer, 0, 0))
+    }
+
+    /// Receives until `buffer` is full, or the other side has sent everything: the count is below
+    /// the capacity only then.
+    ///
+    /// Dropping it loses nothing, as with [`receive`](Self::receive), however much had come.
+    ///
+    /// IRQL: <= DISPATCH_LEVEL to call and to poll.
+    ///
+    /// # Errors
+    ///
+    /// As [`receive`](Self::receive). The buffer always comes back, filled with what had come.
+    ///
+    /// ```no_run
+    /// /// A message with its length before it.
+    /// async fn receive_message(connection: &mut wsk::ConnectionSocket) -> wsk::Result<wsk::Buffer> {
+    ///     let (received, header) = connection.receive_exact(wsk::Buffer::with_capacity(2)?).await;
+    ///     received?;
+    ///     let length = u16::from_be_bytes(header[..].try_into().expect("or the end"));
+    ///     let body = wsk::Buffer::with_capacity(length.into())?;
+    ///     let (received, body) = connection.receive_exact(body).await;
+    ///     received.map(|_count| body)
+    /// }
+    /// ```
+    pub fn receive_exact(&mut self, buffer: Buffer) -> ReceiveExact<'_> {
+        ReceiveExact::new(self.socket.core(), buffer)
+    }
+
+    /// As [`receive_exact`](Self::receive_exact), in a single request: the transport waits until
+    /// the buffer is full, and wakes nobody before. Only where no other receive is in flight.
+    ///
+    /// For a peer that is trusted to send everything: if this is cancelled or dropped before it is
+    /// full, by a deadline for example, Windows does not say how much it had taken, and later
+    /// receives fail with [`DataLost`](crate::ErrorKind::DataLost).
+    ///
+    /// IRQL: <= DISPATCH_LEVEL.
+    ///
+    /// # Errors
+    ///
+    /// As [`receive`](Self::receive); [`InvalidState`](crate::ErrorKind::InvalidState) while
+    /// another receive is in flight or has left bytes;
+    /// [`NotSupported`](crate::ErrorKind::NotSupported) by another transport than TCP.
+    ///
+    /// [PFN_WSK_RECEIVE](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_receive)
+    #[doc(alias = "WSK_FLAG_WAITALL")]
+    pub fn receive_all(&mut self, buffer: Buffer) -> Operation<ReceiveAll> {
+        Operation::new(connection::receive_all(self.socket.core(), buffer))
+    }
+
+    /// Drops what has been received and what comes, until the other side has sent everything. For a
+    /// connection that is about to be closed, after [`disconnect`](Self::disconnect), without a
+    /// reset.
+    ///
+    /// IRQL: <= DISPATCH_LEVEL.
+    ///
+    /// # Errors
+    ///
+    /// As [`receive`](Self::receive); [`NotSupported`](crate::ErrorKind::NotSupported) by another
+    /// transport than TCP.
+    ///
+    /// [PFN_WSK_RECEIVE](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_receive)
+    #[doc(alias = "WSK_FLAG_DRAIN")]
+    pub fn drain(&mut self) -> Operation<Drain> {
+        Operation::new(connection::drain(self.socket.core()))
     }
 
     /// Disconnects gracefully: sends what is outstanding, then tells the other side that no more
@@ -100,7 +366,20 @@ impl ConnectionSocket {
     /// [PFN_WSK_DISCONNECT](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_disconnect)
     #[doc(alias = "WskDisconnect")]
     pub fn disconnect(&self) -> Operation<Disconnect> {
-        Operation::new(calls::disconnect(self.socket.core(), false))
+        Operation::new(connection::disconnect(self.socket.core(), false))
+    }
+
+    /// As [`disconnect`](Self::disconnect), after sending the filled part of `last`.
+    ///
+    /// IRQL: <= DISPATCH_LEVEL.
+    ///
+    /// # Errors
+    ///
+    /// As [`disconnect`](Self::disconnect). The buffer always comes back.
+    ///
+    /// [PFN_WSK_DISCONNECT](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_disconnect)
+    pub fn disconnect_with_data(&self, last: Buffer) -> Operation<DisconnectWithData> {
+        Operation::new(connection::disconnect_with(self.socket.core(), last))
     }
 
     /// Disconnects at once, with a reset: outstanding sends are cancelled, nothing can be sent or
@@ -115,7 +394,7 @@ impl ConnectionSocket {
     /// [PFN_WSK_DISCONNECT](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_disconnect)
     #[doc(alias = "WSK_FLAG_ABORTIVE")]
     pub fn abort(&self) -> Operation<Disconnect> {
-        Operation::new(calls::disconnect(self.socket.core(), true))
+        Operation::new(connection::disconnect(self.socket.core(), true))
     }
 
     /// Has events delivered to the handler that the connection was accepted or opened with, once it
@@ -163,6 +442,13 @@ impl ConnectionSocket {
     /// As [`receive`](Self::receive).
     pub fn resume_receive_events(&self) -> Operation<ResumeReceiveEvents> {
         Operation::new(event_calls::receive_nothing(self.socket.core()))
+    }
+
+    /// Splits it, so that one task can receive while another sends. The connection is closed when
+    /// both halves are gone.
+    #[must_use = "dropping both halves closes the connection"]
+    pub fn into_split(self) -> (ReadHalf, WriteHalf) {
+        halves::split(self)
     }
 
     /// What closes it from elsewhere.

@@ -20,9 +20,13 @@ pub(crate) struct Socket {
     close: Handle,
 }
 
-/// Closes the socket when dropped.
+/// Closes the socket when dropped. There until it is taken apart.
 #[derive(Debug)]
-struct Opened(CoreRef);
+struct Opened(Option<CoreRef>);
+
+/// One of two owners of a socket. The one that is dropped last closes it.
+#[derive(Debug)]
+pub(crate) struct Half(Option<CoreRef>);
 
 impl Socket {
     /// The socket that a successful request made.
@@ -35,13 +39,13 @@ impl Socket {
     pub(crate) fn adopted(core: CoreRef, close: Handle) -> Self {
         core.list();
         Self {
-            open: Opened(core),
+            open: Opened(Some(core)),
             close,
         }
     }
 
     pub(crate) fn core(&self) -> &CoreRef {
-        &self.open.0
+        self.open.0.as_ref().expect("there until taken apart")
     }
 
     pub(crate) fn closer(&self) -> Closer {
@@ -53,11 +57,57 @@ impl Socket {
         drop(self.open);
         Operation::new(Ok(self.close))
     }
+
+    /// Two owners of it, and what completes when it is closed.
+    pub(crate) fn split(mut self) -> (Half, Half, Handle) {
+        let core = self.open.0.take();
+        if let Some(core) = &core {
+            core.set_halves();
+        }
+        (Half(core.clone()), Half(core), self.close)
+    }
+
+    /// Puts together what [`split`](Self::split) gave.
+    pub(crate) fn reunite(mut first: Half, mut second: Half, close: Handle) -> Self {
+        // Neither closes it any more.
+        second.0 = None;
+        Self {
+            open: Opened(first.0.take()),
+            close,
+        }
+    }
 }
 
 impl Drop for Opened {
     fn drop(&mut self) {
-        self.0.begin_close();
+        if let Some(core) = &self.0 {
+            core.begin_close();
+        }
+    }
+}
+
+impl Half {
+    pub(crate) fn core(&self) -> &CoreRef {
+        self.0.as_ref().expect("there until reunited")
+    }
+
+    pub(crate) fn closer(&self) -> Closer {
+        Closer(self.core().clone())
+    }
+
+    /// Whether both are owners of one socket.
+    pub(crate) fn is_of(&self, other: &Self) -> bool {
+        core::ptr::eq(&raw const **self.core(), &raw const **other.core())
+    }
+}
+
+impl Drop for Half {
+    fn drop(&mut self) {
+        if let Some(core) = &self.0
+            && core.drop_half()
+        {
+            core.begin_close();
+        }
     }
 }
 

@@ -18,7 +18,8 @@ use wsk_sys::WSK_EVENT_ACCEPT;
 use super::{
     handle::{Closer, Socket, no_handler},
     request::{
-        AcceptConnection, Accepted, Bind, Close, DisableEvent, LocalAddress, Open, SetOption,
+        AcceptConnection, Accepted, Bind, Close, DisableEvent, FromSocket, LocalAddress, Open,
+        SetOption,
     },
 };
 use crate::{
@@ -28,7 +29,14 @@ use crate::{
         listen::{ListenEvents, Listening},
     },
     irql::Passive,
-    op::{calls, event_calls, operation::Operation},
+    op::{
+        calls::{
+            Category, address,
+            make::{self, Kind},
+        },
+        event_calls,
+        operation::Operation,
+    },
     registration::Provider,
     status::{Error, Result, Status},
 };
@@ -60,14 +68,16 @@ pub struct ListenSocket {
     accepting: Option<Operation<AcceptConnection>>,
 }
 
-impl ListenSocket {
-    pub(super) fn new(socket: Socket) -> Self {
+impl FromSocket for ListenSocket {
+    fn from_socket(socket: Socket) -> Self {
         Self {
             socket,
             accepting: None,
         }
     }
+}
 
+impl ListenSocket {
     /// Opens a listening TCP socket.
     ///
     /// IRQL: <= DISPATCH_LEVEL.
@@ -81,7 +91,8 @@ impl ListenSocket {
     /// [PFN_WSK_SOCKET](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_socket)
     #[doc(alias = "WskSocket")]
     pub fn open(provider: &Provider, family: AddressFamily) -> Operation<Open<Self>> {
-        Operation::new(calls::open::<calls::Listen>(provider, family, None))
+        let kind = Kind::tcp(Category::Listen, family);
+        Operation::new(make::open(provider, kind, None))
     }
 
     /// Opens a listening TCP socket with a handler for its events. None is enabled yet: see
@@ -99,7 +110,7 @@ impl ListenSocket {
         handler: H,
     ) -> Operation<Open<Self>> {
         Operation::new(match Listening::handler(handler) {
-            Ok(handler) => calls::open::<calls::Listen>(provider, family, Some(handler)),
+            Ok(handler) => make::open(provider, Kind::tcp(Category::Listen, family), Some(handler)),
             Err(error) => Err(error.into()),
         })
     }
@@ -184,7 +195,7 @@ impl ListenSocket {
     /// [PFN_WSK_BIND](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_bind)
     #[doc(alias = "WskBind")]
     pub fn bind(&self, address: SocketAddr) -> Operation<Bind> {
-        Operation::new(calls::bind(self.socket.core(), address))
+        Operation::new(address::bind(self.socket.core(), address))
     }
 
     /// The address it is bound to.
@@ -198,7 +209,7 @@ impl ListenSocket {
     /// [PFN_WSK_GET_LOCAL_ADDRESS](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_get_local_address)
     #[doc(alias = "WskGetLocalAddress")]
     pub fn local_address(&self) -> Operation<LocalAddress> {
-        Operation::new(calls::listener_address(self.socket.core()))
+        Operation::new(address::local_address(self.socket.core()))
     }
 
     /// Accepts the next connection.
@@ -236,7 +247,7 @@ impl ListenSocket {
     }
 
     fn start_accepting(&self) -> Operation<AcceptConnection> {
-        Operation::new(calls::accept(self.socket.core()))
+        Operation::new(make::accept(self.socket.core()))
     }
 
     /// The request that accepts, started if there is none.

@@ -2,9 +2,12 @@
 
 use core::{fmt, marker::PhantomData, net::SocketAddr};
 
-use super::{connection::ConnectionSocket, handle::Socket, listen::ListenSocket};
+use super::{
+    basic::BasicSocket, connection::ConnectionSocket, handle::Socket, listen::ListenSocket,
+    stream::StreamSocket,
+};
 use crate::{
-    mem::buffer::Buffer,
+    mem::{buffer::Buffer, chain::BufferChain},
     op::{
         operation::{Ended, Finish},
         slot::{Payload, Refusal},
@@ -28,19 +31,42 @@ macro_rules! kinds {
 }
 
 kinds! {
+    /// Opens a connection that is connected: `Result<ConnectionSocket>`.
+    OpenConnected;
     /// Binds a socket: `Result<()>`.
     Bind;
+    /// Has a stream socket listen: `Result<()>`.
+    Listen;
+    /// Connects: `Result<()>`.
+    Connect;
+    /// Connects and sends: `(Result<()>, Buffer)`, and the buffer as it was.
+    ConnectWithData;
     /// Accepts a connection: `Result<Accepted>`.
     AcceptConnection;
     /// Asks for the local address: `Result<SocketAddr>`.
     LocalAddress;
+    /// Asks for the remote address: `Result<SocketAddr>`.
+    RemoteAddress;
     /// Sends: `(Result<usize>, Buffer)`, the count of bytes sent and the buffer as it was.
     Send;
+    /// Sends several buffers: `(Result<usize>, BufferChain)`, the count of bytes sent and the
+    /// buffers as they were.
+    SendChain;
     /// Receives: `(Result<usize>, Buffer)`, the count of bytes received and the buffer, filled with
     /// them.
     Receive;
+    /// Receives behind what the buffer has: `(Result<usize>, Buffer)`, the count of bytes received
+    /// and the buffer, longer by them.
+    ReceiveMore;
+    /// Receives until the buffer is full: `(Result<usize>, Buffer)`, the count of bytes received and
+    /// the buffer, filled with them.
+    ReceiveAll;
+    /// Drops what comes until the other side has sent everything: `Result<()>`.
+    Drain;
     /// Disconnects: `Result<()>`.
     Disconnect;
+    /// Sends and disconnects: `(Result<()>, Buffer)`, and the buffer as it was.
+    DisconnectWithData;
     /// Closes a socket: `Result<()>`.
     Close;
     /// Sets an option: `Result<()>`.
@@ -65,14 +91,36 @@ pub struct Accepted {
     pub remote: Option<SocketAddr>,
 }
 
-impl Finish for Open<ListenSocket> {
-    const CALL: &'static str = "WskSocket";
-    type Output = Result<ListenSocket>;
+/// A type of socket that is made of an open one.
+pub(crate) trait FromSocket {
+    fn from_socket(socket: Socket) -> Self;
+}
+
+macro_rules! opens {
+    ($($socket:ident)*) => {$(
+        impl Finish for Open<$socket> {
+            const CALL: &'static str = "WskSocket";
+            type Output = Result<$socket>;
+
+            fn finish(ended: Ended) -> Self::Output {
+                made(ended, Self::CALL).map($socket::from_socket)
+            }
+
+            fn refuse(refusal: Refusal) -> Self::Output {
+                Err(refusal.error)
+            }
+        }
+    )*};
+}
+
+opens!(BasicSocket ConnectionSocket ListenSocket StreamSocket);
+
+impl Finish for OpenConnected {
+    const CALL: &'static str = "WskSocketConnect";
+    type Output = Result<ConnectionSocket>;
 
     fn finish(ended: Ended) -> Self::Output {
-        ended.result?;
-        let socket = Socket::made(ended.finished).ok_or(no_socket(Self::CALL))?;
-        Ok(ListenSocket::new(socket))
+        made(ended, Self::CALL).map(ConnectionSocket::connected)
     }
 
     fn refuse(refusal: Refusal) -> Self::Output {
@@ -85,14 +133,11 @@ impl Finish for AcceptConnection {
     type Output = Result<Accepted>;
 
     fn finish(ended: Ended) -> Self::Output {
-        ended.result?;
-        let (local, remote) = (
-            ended.finished.local.decode(),
-            ended.finished.remote.decode(),
-        );
-        let socket = Socket::made(ended.finished).ok_or(no_socket(Self::CALL))?;
+        let local = ended.finished.local.decode();
+        let remote = ended.finished.remote.decode();
+        let socket = made(ended, Self::CALL)?;
         Ok(Accepted {
-            socket: ConnectionSocket::new(socket),
+            socket: ConnectionSocket::connected(socket),
             local,
             remote,
         })
@@ -103,22 +148,35 @@ impl Finish for AcceptConnection {
     }
 }
 
-impl Finish for LocalAddress {
-    const CALL: &'static str = "WskGetLocalAddress";
-    type Output = Result<SocketAddr>;
+/// The socket that a request made.
+fn made(ended: Ended, call: &'static str) -> Result<Socket> {
+    ended.result?;
+    // Else the provider said that it made a socket, but gave none.
+    Socket::made(ended.finished).ok_or(Error::new(call, Status::UNSUCCESSFUL))
+}
 
-    fn finish(ended: Ended) -> Self::Output {
-        ended.result?;
-        ended
-            .finished
-            .local
-            .decode()
-            .ok_or(Error::new(Self::CALL, Status::INVALID_ADDRESS))
-    }
+macro_rules! finish_with_address {
+    ($($kind:ident = $call:literal, $address:ident;)*) => {$(
+        impl Finish for $kind {
+            const CALL: &'static str = $call;
+            type Output = Result<SocketAddr>;
 
-    fn refuse(refusal: Refusal) -> Self::Output {
-        Err(refusal.error)
-    }
+            fn finish(ended: Ended) -> Self::Output {
+                ended.result?;
+                let address = ended.finished.$address.decode();
+                address.ok_or(Error::new(Self::CALL, Status::INVALID_ADDRESS))
+            }
+
+            fn refuse(refusal: Refusal) -> Self::Output {
+                Err(refusal.error)
+            }
+        }
+    )*};
+}
+
+finish_with_address! {
+    LocalAddress = "WskGetLocalAddress", local;
+    RemoteAddress = "WskGetRemoteAddress", remote;
 }
 
 macro_rules! finish_without_output {
@@ -140,6 +198,9 @@ macro_rules! finish_without_output {
 
 finish_without_output! {
     Bind = "WskBind";
+    Listen = "WskListen";
+    Connect = "WskConnect";
+    Drain = "WskReceive";
     Disconnect = "WskDisconnect";
     Close = "WskCloseSocket";
     SetOption = "WskControlSocket";
@@ -165,46 +226,68 @@ impl Finish for CompleteInspection {
     }
 }
 
-impl Finish for Send {
-    const CALL: &'static str = "WskSend";
-    type Output = (Result<usize>, Buffer);
+macro_rules! finish_with_buffer {
+    ($($kind:ident = $call:literal, $output:ty, $finish:expr;)*) => {$(
+        impl Finish for $kind {
+            const CALL: &'static str = $call;
+            type Output = (Result<$output>, Buffer);
 
-    fn finish(ended: Ended) -> Self::Output {
-        (ended.result, lent(ended.finished.payload))
-    }
+            fn finish(ended: Ended) -> Self::Output {
+                let mut buffer = lent(ended.finished.payload);
+                let finish: fn(Result<usize>, &mut Buffer) -> Result<$output> = $finish;
+                (finish(ended.result, &mut buffer), buffer)
+            }
 
-    fn refuse(refusal: Refusal) -> Self::Output {
-        (Err(refusal.error), lent(refusal.payload))
-    }
+            fn refuse(refusal: Refusal) -> Self::Output {
+                (Err(refusal.error), lent(refusal.payload))
+            }
+        }
+    )*};
 }
 
-impl Finish for Receive {
-    const CALL: &'static str = "WskReceive";
-    type Output = (Result<usize>, Buffer);
+finish_with_buffer! {
+    ConnectWithData = "WskConnectEx", (), |result, _| result.map(|_| ());
+    Send = "WskSend", usize, |result, _| result;
+    Receive = "WskReceive", usize, |result, buffer| fill(result, buffer, 0);
+    ReceiveMore = "WskReceive", usize, |result, buffer| fill(result, buffer, buffer.len());
+    ReceiveAll = "WskReceive", usize, |result, buffer| fill(result, buffer, 0);
+    DisconnectWithData = "WskDisconnect", (), |result, _| result.map(|_| ());
+}
 
-    fn finish(ended: Ended) -> Self::Output {
-        let mut buffer = lent(ended.finished.payload);
-        let filled = buffer.set_filled(ended.result.unwrap_or(0));
-        (
-            ended.result.and_then(|count| filled.map(|()| count)),
-            buffer,
-        )
-    }
-
-    fn refuse(refusal: Refusal) -> Self::Output {
-        (Err(refusal.error), lent(refusal.payload))
-    }
+/// The filled part is the first `before` bytes and what has been received behind them.
+fn fill(result: Result<usize>, buffer: &mut Buffer, before: usize) -> Result<usize> {
+    buffer.set_filled(before + result.unwrap_or(0))?;
+    result
 }
 
 /// The buffer that a transfer was lent.
 fn lent(payload: Payload) -> Buffer {
     match payload {
-        Payload::Send(buffer) | Payload::Receive(buffer) => buffer,
-        Payload::Nothing | Payload::Socket(_) => unreachable!("a transfer is lent a buffer"),
+        Payload::Send(buffer) | Payload::Receive(buffer) | Payload::ReceiveAll(buffer) => buffer,
+        _ => unreachable!("a transfer is lent a buffer"),
     }
 }
 
-/// The provider said that it made a socket, but gave none.
-const fn no_socket(call: &'static str) -> Error {
-    Error::new(call, Status::UNSUCCESSFUL)
+impl Finish for SendChain {
+    const CALL: &'static str = "WskSend";
+    type Output = (Result<usize>, BufferChain);
+
+    fn finish(ended: Ended) -> Self::Output {
+        (ended.result, lent_chain(ended.finished.payload))
+    }
+
+    fn refuse(refusal: Refusal) -> Self::Output {
+        (Err(refusal.error), lent_chain(refusal.payload))
+    }
+}
+
+/// The buffers that a transfer was lent, each by itself again.
+fn lent_chain(payload: Payload) -> BufferChain {
+    match payload {
+        Payload::Chain(mut chain) => {
+            chain.unlink();
+            chain
+        }
+        _ => unreachable!("a transfer is lent buffers"),
+    }
 }

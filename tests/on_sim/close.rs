@@ -40,7 +40,7 @@ fn closer_that_closes_twice_and_after_the_socket_does_nothing_more() {
 fn closers_on_several_threads_close_once() {
     wsk_sim::seeds(SCHEDULES, |sim| {
         let client = Client::new();
-        let (connection, peer) = client.connect(sim);
+        let (mut connection, peer) = client.connect(sim);
         let receive = connection.receive(buffer(&[0; 8]));
         let closing: Vec<_> = (0..3)
             .map(|_| {
@@ -63,7 +63,7 @@ fn closers_on_several_threads_close_once() {
 fn closer_at_dispatch_level_ends_every_request_in_flight() {
     wsk_sim::seeds(SCHEDULES, |sim| {
         let client = Client::new();
-        let (connection, peer) = client.connect(sim);
+        let (mut connection, peer) = client.connect(sim);
         let receives = [(); 3].map(|()| connection.receive(buffer(&[0; 8])));
         let closer = connection.closer();
         sim.at_dispatch(|| closer.close());
@@ -85,28 +85,27 @@ fn close_while_calls_of_every_kind_run_waits_for_them() {
         .seeds(SCHEDULES, |sim| {
             let client = Client::new();
             let (connection, peer) = client.connect(sim);
-            let connection = Arc::new(connection);
-            let calls: [fn(&wsk::ConnectionSocket) -> Option<ErrorKind>; 3] = [
-                |connection| {
-                    let (sent, same) = connection.send(buffer(b"calling")).wait(passive());
+            let closer = connection.closer();
+            let (mut read, write) = connection.into_split();
+            let write = Arc::new(write);
+            let also_write = write.clone();
+            let callers = [
+                sim.spawn(move || {
+                    let (sent, same) = write.send(buffer(b"calling")).wait(passive());
                     assert_eq!(same[..], *b"calling");
                     sent.err().map(wsk::Error::kind)
-                },
-                |connection| {
-                    let (received, same) = connection.receive(buffer(&[0; 8])).wait(passive());
+                }),
+                sim.spawn(move || {
+                    let (received, same) = read.receive(buffer(&[0; 8])).wait(passive());
                     assert_eq!(same.capacity(), 8);
                     received.err().map(wsk::Error::kind)
-                },
-                |connection| {
-                    let ended = connection.disconnect().wait(passive());
+                }),
+                sim.spawn(move || {
+                    let ended = also_write.disconnect().wait(passive());
                     ended.err().map(wsk::Error::kind)
-                },
+                }),
             ];
-            let callers = calls.map(|call| {
-                let connection = connection.clone();
-                sim.spawn(move || call(&connection))
-            });
-            connection.closer().close();
+            closer.close();
             for caller in callers {
                 let ended = caller.join();
                 let sending_had_ended = ended == Some(ErrorKind::InvalidState);
@@ -115,7 +114,7 @@ fn close_while_calls_of_every_kind_run_waits_for_them() {
                     "{ended:?}"
                 );
             }
-            drop((connection, peer));
+            drop(peer);
             client.end();
         });
 }
@@ -125,7 +124,7 @@ fn close_by_a_task_while_another_uses_the_socket() {
     wsk_sim::seeds(SCHEDULES, |sim| {
         let client = Client::new();
         let executor = Executor::new(2, passive()).expect("threads");
-        let (connection, peer) = client.connect(sim);
+        let (mut connection, peer) = client.connect(sim);
         let closer = connection.closer();
         let user = async move {
             let (received, _) = connection.receive(buffer(&[0; 8])).await;
@@ -147,7 +146,7 @@ fn close_by_a_task_while_another_uses_the_socket() {
 fn close_awaited_while_requests_are_in_flight_comes_after_them() {
     wsk_sim::seeds(SCHEDULES, |sim| {
         let client = Client::new();
-        let (connection, peer) = client.connect(sim);
+        let (mut connection, peer) = client.connect(sim);
         let mut receive = connection.receive(buffer(&[0; 8]));
         let wakes = Arc::new(Wakes::default());
         assert!(poll(&mut receive, &wakes).is_pending());
@@ -277,7 +276,7 @@ impl Drop for CloseOnDrop {
 fn waker_dropped_with_its_operation_may_close_the_socket() {
     wsk_sim::seeds(SCHEDULES, |sim| {
         let client = Client::new();
-        let (connection, peer) = client.connect(sim);
+        let (mut connection, peer) = client.connect(sim);
         let mut receive = connection.receive(buffer(&[0; 8]));
         let waker = Waker::from(Arc::new(CloseOnDrop(connection.closer())));
         let kept = waker.clone();

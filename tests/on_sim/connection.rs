@@ -40,7 +40,7 @@ fn sends_in_flight_at_once_go_out_in_the_order_of_the_calls() {
 fn requests_allocated_grows_to_the_most_in_flight_and_no_further() {
     wsk_sim::seeds(SCHEDULES, |sim| {
         let client = Client::new();
-        let (connection, peer) = client.connect(sim);
+        let (mut connection, peer) = client.connect(sim);
         let mut free = [buffer(&[0; 8]), buffer(&[0; 8]), buffer(&[0; 8])];
         for round in 0..4 {
             let receives = free.map(|free| connection.receive(free));
@@ -135,7 +135,7 @@ fn disconnect_behind_a_stalled_send_is_ended_by_close() {
 fn receive_goes_on_after_this_side_has_disconnected() {
     wsk_sim::seeds(SCHEDULES, |sim| {
         let client = Client::new();
-        let (connection, peer) = client.connect(sim);
+        let (mut connection, peer) = client.connect(sim);
         block_on(sim, connection.disconnect()).expect("disconnected");
         assert_eq!(peer.read(1).expect("a graceful end"), b"");
         peer.write_all(&pattern(9000)).expect("still open");
@@ -188,22 +188,22 @@ fn connection_is_used_by_two_threads_at_once() {
     wsk_sim::seeds(SCHEDULES, |sim| {
         let client = Client::new();
         let (connection, peer) = client.connect(sim);
-        let connection = Arc::new(connection);
-        let sending = connection.clone();
+        let (mut read, write) = connection.into_split();
         let sender = sim.spawn(move || {
             for part in pattern(5000).chunks(100) {
-                sending.send(buffer(part)).wait(passive()).0.expect("sent");
+                write.send(buffer(part)).wait(passive()).0.expect("sent");
             }
+            write
         });
         peer.write_all(&pattern(5000)).expect("connected");
         let (mut all, mut free) = (Vec::new(), buffer(&[0; 512]));
         while all.len() < 5000 {
-            let (received, filled) = connection.receive(free).wait(passive());
+            let (received, filled) = read.receive(free).wait(passive());
             received.expect("received");
             all.extend_from_slice(&filled);
             free = filled;
         }
-        sender.join();
+        let connection = read.reunite(sender.join()).expect("one connection");
         assert!(all == pattern(5000), "other bytes received");
         assert!(peer.read_exact(5000).expect("sent") == pattern(5000));
         drop((connection, peer));
@@ -216,7 +216,7 @@ fn connection_is_used_by_two_threads_at_once() {
 fn buffer_of_any_size_carries_every_byte() {
     wsk_sim::seeds(10, |sim| {
         let client = Client::new();
-        let (connection, peer) = client.connect(sim);
+        let (mut connection, peer) = client.connect(sim);
         for size in [1, 15, 16, 17, 4095, 4096, 4097, 8191, 8192, 8193, 20_000] {
             connection
                 .send(buffer(&pattern(size)))
@@ -243,7 +243,7 @@ fn buffer_of_any_size_carries_every_byte() {
 fn buffer_is_sent_as_far_as_it_is_filled_and_filled_as_far_as_received() {
     wsk_sim::seeds(SCHEDULES, |sim| {
         let client = Client::new();
-        let (connection, peer) = client.connect(sim);
+        let (mut connection, peer) = client.connect(sim);
         let mut partly = Buffer::with_capacity(64).expect("memory");
         partly.extend_from_slice(b"filled").expect("it fits");
         partly[0] = b'F';
@@ -277,7 +277,7 @@ fn buffer_is_sent_as_far_as_it_is_filled_and_filled_as_far_as_received() {
 fn buffers_are_made_filled_and_dropped_at_dispatch_level() {
     wsk_sim::seeds(SCHEDULES, |sim| {
         let client = Client::new();
-        let (connection, peer) = client.connect(sim);
+        let (mut connection, peer) = client.connect(sim);
         let (mut send, mut receive) = sim.at_dispatch(|| {
             drop(Buffer::with_capacity(10_000).expect("memory"));
             let send = connection.send(buffer(b"from dispatch level"));

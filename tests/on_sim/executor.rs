@@ -109,7 +109,7 @@ fn tasks_on_sockets_end_when_all_sockets_are_closed() {
     wsk_sim::seeds(SCHEDULES, |sim| {
         let client = Client::new();
         let executor = Executor::new(2, passive()).expect("threads");
-        let (connection, peer) = client.connect(sim);
+        let (mut connection, peer) = client.connect(sim);
         let task = async move {
             let mut free = buffer(&[0; 64]);
             loop {

@@ -21,7 +21,7 @@ fn live(sim: &Sim) -> Result<()> {
     listener.bind(address()).wait(passive())?;
     assert_eq!(listener.local_address().wait(passive())?, address());
     let peer = sim.connect(address()).expect("it listens");
-    let connection = listener.accept().wait(passive())?.socket;
+    let mut connection = listener.accept().wait(passive())?.socket;
     peer.write_all(b"hello").expect("connected");
     let mut all = Vec::new();
     let mut free = Buffer::with_capacity(8)?;
@@ -82,17 +82,17 @@ async fn serve(provider: Provider, spawner: Spawner, seen: Seen) -> Result<()> {
     let mut listener = ListenSocket::open(&provider, AddressFamily::Inet).await?;
     listener.bind(address()).await?;
     loop {
-        let connection = listener.accept().await?.socket;
+        let mut connection = listener.accept().await?.socket;
         let seen = seen.clone();
         spawner.spawn(async move {
-            if let Err(error) = echo(&connection).await {
+            if let Err(error) = echo(&mut connection).await {
                 seen.lock().expect("not poisoned").push(error);
             }
         })?;
     }
 }
 
-async fn echo(connection: &wsk::ConnectionSocket) -> Result<()> {
+async fn echo(connection: &mut wsk::ConnectionSocket) -> Result<()> {
     let mut buffer = Buffer::with_capacity(16)?;
     loop {
         let (received, filled) = connection.receive(buffer).await;
@@ -174,7 +174,7 @@ fn try_again(number: u64) -> Failed {
             listener.accept().wait(passive()).expect("accepted")
         });
         assert_eq!(accepted.remote, Some(peer.addresses().0));
-        let connection = accepted.socket;
+        let mut connection = accepted.socket;
         let (sent, mut same) = connection.send(buffer(b"again")).wait(passive());
         assert_eq!(same[..], *b"again");
         if sent.is_err() {

@@ -160,7 +160,7 @@ fn closed_listener_ends_the_accept_that_waits() {
 fn connection_graceful_end_from_both_sides() {
     wsk_sim::seeds(SCHEDULES, |sim| {
         let client = Client::new();
-        let (connection, peer) = client.connect(sim);
+        let (mut connection, peer) = client.connect(sim);
         let (sent, same) = connection.send(buffer(b"last words")).wait(passive());
         sent.expect("sent");
         connection
@@ -192,7 +192,7 @@ fn connection_aborted_is_reset() {
 fn connection_reset_by_the_peer_says_connection_lost() {
     wsk_sim::seeds(SCHEDULES, |sim| {
         let client = Client::new();
-        let (connection, peer) = client.connect(sim);
+        let (mut connection, peer) = client.connect(sim);
         peer.reset();
         let (received, _) = connection.receive(buffer(&[0; 8])).wait(passive());
         assert_eq!(received.unwrap_err().kind(), ErrorKind::ConnectionLost);
@@ -220,7 +220,7 @@ fn whole_life(sim: &wsk_sim::Sim, registration: &wsk::Registration) -> wsk::Resu
     let mut listener = ListenSocket::open(&provider, AddressFamily::Inet).wait(passive())?;
     listener.bind(address()).wait(passive())?;
     let peer = sim.connect(address()).expect("it listens");
-    let connection = listener
+    let mut connection = listener
         .accept()
         .wait_timeout(Duration::from_secs(9), passive())?
         .socket;

@@ -115,7 +115,7 @@ fn accepted(sim: &Sim, recorder: &Recorder) -> ConnectionSocket {
     until(sim, || recorder.with(|log| log.accepted.pop()))
 }
 
-fn exchange(sim: &Sim, connection: &ConnectionSocket, peer: &Peer) {
+fn exchange(sim: &Sim, connection: &mut ConnectionSocket, peer: &Peer) {
     peer.write_all(b"ping").expect("connected");
     let (received, filled) = block_on(sim, connection.receive(buffer(&[0; 8])));
     assert!(received.expect("connected") > 0);
@@ -149,8 +149,8 @@ fn accept_event_connection_works() {
         let recorder = Recorder::default();
         let listener = listen(&client, &recorder, false);
         let peer = sim.connect(address()).expect("it listens");
-        let connection = accepted(sim, &recorder);
-        exchange(sim, &connection, &peer);
+        let mut connection = accepted(sim, &recorder);
+        exchange(sim, &mut connection, &peer);
         drop((connection, listener, peer));
         client.end();
     });
@@ -243,8 +243,8 @@ fn inspection_accepts_and_rejects_as_the_handler_says() {
         let refused = sim.connect(address());
         assert!(refused.is_err());
         let peer = sim.connect(address()).expect("let in");
-        let connection = accepted(sim, &recorder);
-        exchange(sim, &connection, &peer);
+        let mut connection = accepted(sim, &recorder);
+        exchange(sim, &mut connection, &peer);
         assert_eq!(recorder.with(|log| log.inspected.len()), 2);
         assert_eq!(
             recorder.with(|log| log.inspected[1].1),

@@ -4,14 +4,18 @@
 //! test asserts itself comes on top of that.
 
 mod backlog;
+mod chain;
 mod close;
 mod common;
+mod connect;
 mod connection;
 mod every_way;
 mod executor;
 mod faults;
+mod halves;
 mod listen;
 mod listen_events;
 mod operation;
 mod registration;
+mod stream_order;
 mod unload;

@@ -72,7 +72,7 @@ fn unload_after_an_abandoned_accept_leaves_nothing() {
 #[test]
 fn unload_after_dropped_sockets_leaves_nothing() {
     unload_after(|sim, client| {
-        let (connection, peer) = client.connect(sim);
+        let (mut connection, peer) = client.connect(sim);
         drop(connection.receive(buffer(&[0; 16])));
         drop(connection.send(buffer(b"on its way")));
         drop(connection);

@@ -18,8 +18,8 @@ pub async fn run(connection: ConnectionSocket, number: u64, statistics: &Statist
     }
 }
 
-async fn serve(connection: ConnectionSocket, statistics: &Statistics) -> Result<()> {
-    let echoed = echo(&connection, statistics).await;
+async fn serve(mut connection: ConnectionSocket, statistics: &Statistics) -> Result<()> {
+    let echoed = echo(&mut connection, statistics).await;
     if echoed.is_ok() {
         match connection.disconnect().await {
             // Then closing is what ends the connection.
@@ -31,7 +31,7 @@ async fn serve(connection: ConnectionSocket, statistics: &Statistics) -> Result<
     echoed
 }
 
-async fn echo(connection: &ConnectionSocket, statistics: &Statistics) -> Result<()> {
+async fn echo(connection: &mut ConnectionSocket, statistics: &Statistics) -> Result<()> {
     let mut buffer = Buffer::with_capacity(CAPACITY)?;
     let mut allocated_at_first = None;
     loop {
