@@ -9,6 +9,7 @@ mod close;
 mod common;
 mod connect;
 mod connection;
+mod connection_events;
 mod every_way;
 mod executor;
 mod faults;
