@@ -36,6 +36,7 @@
 //! - `sched`: threads, deliveries, virtual time
 //! - `kernel`: the exports of ntoskrnl
 //! - `net`: the network between drivers and peers
+//! - `nmr`: the registrar of network modules
 //! - `wsk`: registration, provider, sockets
 //! - `sim`, `runner`, `leaks`: one simulation; many; what must be gone at the end
 
@@ -44,6 +45,7 @@ mod faults;
 mod kernel;
 mod leaks;
 mod net;
+mod nmr;
 mod rng;
 mod runner;
 mod sched;

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::faults::{Fault, KINDS};
 use crate::sim::{Config, Failure, Sim, execute};
-use crate::verifier::Report;
+use crate::verifier::{Report, Rule};
 
 /// Sets up simulations. Start with [`builder`].
 #[derive(Debug, Clone, Copy)]
@@ -28,6 +28,7 @@ pub fn builder() -> Builder {
         inline_only: false,
         unresponsive_after: Duration::from_mins(1),
         step_limit: 100_000_000,
+        tolerated: None,
     };
     Builder { config }
 }
@@ -98,6 +99,25 @@ impl Builder {
     #[must_use]
     pub fn step_limit(mut self, limit: u64) -> Self {
         self.config.step_limit = limit;
+        self
+    }
+
+    /// Goes on when a network module breaks `rule`, so that a test can have a faulty peer and see how
+    /// the driver copes with it.
+    ///
+    /// Only [`Rule::NmrCharacteristics`] (wrong sizes, versions and types) and [`Rule::NmrDispatch`]
+    /// (a provider's null table) can be tolerated.
+    ///
+    /// # Panics
+    ///
+    /// For any other rule.
+    #[must_use]
+    pub fn tolerate(mut self, rule: Rule) -> Self {
+        assert!(
+            matches!(rule, Rule::NmrCharacteristics | Rule::NmrDispatch),
+            "the simulation cannot go on when {rule:?} is broken"
+        );
+        self.config.tolerated = Some(rule);
         self
     }
 

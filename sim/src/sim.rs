@@ -16,9 +16,10 @@ use crate::faults::{Fault, Faults};
 use crate::kernel::{Kernel, exports};
 use crate::leaks;
 use crate::net::VirtualNet;
+use crate::nmr::Nmr;
 use crate::sched::{Role, Sched};
 use crate::verifier::{self, Report, Rule};
-use crate::wsk::Wsk;
+use crate::wsk::{self, Wsk};
 
 /// How one simulation is set up.
 #[derive(Debug, Clone, Copy)]
@@ -31,6 +32,7 @@ pub(crate) struct Config {
     /// Real time without a kernel call after which a simulation is given up.
     pub(crate) unresponsive_after: Duration,
     pub(crate) step_limit: u64,
+    pub(crate) tolerated: Option<Rule>,
 }
 
 /// Why a simulation ended badly.
@@ -50,6 +52,9 @@ pub(crate) struct Shared {
     pub(crate) kernel: Kernel,
     pub(crate) net: VirtualNet,
     pub(crate) wsk: Wsk,
+    pub(crate) nmr: Nmr,
+    /// The rule that modules of the test's own may break.
+    pub(crate) tolerated: Option<Rule>,
     outcome: Mutex<Option<Sender<Outcome>>>,
 }
 
@@ -67,6 +72,8 @@ impl Shared {
             kernel: Kernel::default(),
             net: VirtualNet::default(),
             wsk: Wsk::new(config.inline_only),
+            nmr: Nmr::new(wsk::ON_DEMAND),
+            tolerated: config.tolerated,
             outcome: Mutex::new(Some(outcome)),
         }
     }

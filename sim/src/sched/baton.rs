@@ -274,7 +274,9 @@ fn stuck(me: &Arc<Thread>, state: MutexGuard<'_, State>, why: &Choice) -> ! {
     } else {
         Rule::Hang
     };
-    let open = me.sim.wsk.leaks(None).join("\n  ");
-    let details = format!("threads that cannot go on:\n{blocked}open in WSK:\n  {open}");
+    let mut open = me.sim.wsk.leaks(None);
+    open.extend(me.sim.nmr.leaks(None));
+    let open = open.join("\n  ");
+    let details = format!("threads that cannot go on:\n{blocked}open in WSK and NMR:\n  {open}");
     verifier::stop(&me.sim, rule, &details)
 }

@@ -21,6 +21,11 @@ use std::sync::Arc;
 
 use crate::sim::{Failure, Shared};
 
+/// Shall the simulation go on although this rule was broken?
+pub(crate) fn tolerates(sim: &Shared, rule: Rule) -> bool {
+    sim.tolerated == Some(rule)
+}
+
 /// Ends the simulation with a report.
 pub(crate) fn stop(sim: &Arc<Shared>, rule: Rule, details: &str) -> ! {
     let here = Site::here(sim);
