@@ -31,7 +31,7 @@
 //! numbers), and knows no driver and no library above them. The modules, in the order in which they
 //! build on each other:
 //!
-//! - `rng`, `current`, `faults`: seeded choices; the running thread; failures to inject
+//! - `rng`, `current`, `faults`: choices, seeded or listed; the running thread; failures to inject
 //! - `verifier`: rules, reports, where things were created
 //! - `sched`: threads, deliveries, virtual time
 //! - `kernel`: the exports of ntoskrnl
@@ -58,6 +58,6 @@ pub use kernel::device::DeviceHandle;
 pub use kernel::driver::{Driver, DriverEntry};
 pub use kernel::registry::RegistryValue;
 pub use net::{Connecting, Listener, Peer};
-pub use runner::{Builder, builder, every_fault, run, seeds};
+pub use runner::{Builder, Explored, builder, every_fault, run, seeds};
 pub use sim::{Sim, Task};
 pub use verifier::{Report, Rule};

@@ -1,14 +1,15 @@
-//! How a test starts simulations: one, one for each seed, or one for each fault.
+//! How a test starts simulations: one, one for each seed, for each fault, or for each schedule.
 //!
-//! A run over many seeds does without backtraces; the seed that fails is run again with them, which
-//! is possible because a seed decides everything.
+//! Many runs do without backtraces; the one that fails is run again with them, which is possible
+//! because its choices decide everything.
 
 use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::faults::{Fault, KINDS};
-use crate::sim::{Config, Failure, Sim, execute};
+use crate::rng::{Path, Rng};
+use crate::sim::{Config, Failure, Shared, Sim, execute};
 use crate::verifier::{Report, Rule};
 
 /// Sets up simulations. Start with [`builder`].
@@ -23,6 +24,7 @@ pub fn builder() -> Builder {
     let config = Config {
         seed: replay_seed().unwrap_or(0),
         preempt_one_in: 4,
+        preemptions: u64::MAX,
         backtraces: true,
         fault: None,
         inline_only: false,
@@ -79,6 +81,15 @@ impl Builder {
         self
     }
 
+    /// Lets a thread that could go on be made to wait at most `n` times in a schedule: by another
+    /// thread, or by a delivery on top of it. Most mistakes need one or two; all schedules with so
+    /// few can be explored even where there are too many in all.
+    #[must_use]
+    pub fn preemptions_at_most(mut self, n: u64) -> Self {
+        self.config.preemptions = n;
+        self
+    }
+
     /// Completes every request that can complete at once before the call returns.
     #[must_use]
     pub fn inline_only(mut self) -> Self {
@@ -102,11 +113,11 @@ impl Builder {
         self
     }
 
-    /// Goes on when a network module breaks `rule`, so that a test can have a faulty peer and see how
-    /// the driver copes with it.
+    /// Goes on when a network module breaks `rule`, so that a test can have a faulty peer and see
+    /// how the driver copes with it.
     ///
-    /// Only [`Rule::NmrCharacteristics`] (wrong sizes, versions and types) and [`Rule::NmrDispatch`]
-    /// (a provider's null table) can be tolerated.
+    /// Only [`Rule::NmrCharacteristics`] (wrong sizes, versions and types) and
+    /// [`Rule::NmrDispatch`] (a provider's null table) can be tolerated.
     ///
     /// # Panics
     ///
@@ -134,10 +145,8 @@ impl Builder {
     ///
     /// See [`run`].
     pub fn run<T: Send + 'static>(self, body: impl FnOnce(&Sim) -> T + Send + 'static) -> T {
-        match execute(self.config, body).0 {
-            Ok(value) => value,
-            Err(failure) => fail(failure, self.config),
-        }
+        let (result, shared) = execute(self.config, self.seeded(), body);
+        result.unwrap_or_else(|failure| fail(failure, self.config, &shared))
     }
 
     /// Runs a body that breaks a rule, and returns the report.
@@ -147,9 +156,10 @@ impl Builder {
     /// If the body panics or breaks no rule.
     #[must_use]
     pub fn offence(self, body: impl FnOnce(&Sim) + Send + 'static) -> Report {
-        match execute(self.config, body).0 {
+        let (result, shared) = execute(self.config, self.seeded(), body);
+        match result {
             Err(Failure::Offence(report)) => report,
-            Err(failure @ Failure::Panic(_)) => fail(failure, self.config),
+            Err(failure @ Failure::Panic(_)) => fail(failure, self.config, &shared),
             Ok(()) => panic!("the body was expected to break a rule, but broke none"),
         }
     }
@@ -167,7 +177,7 @@ impl Builder {
                 seed,
                 ..self.config
             };
-            run_or_explain(config, &body);
+            run_or_explain(config, &Rng::seeded(seed), &body);
         }
     }
 
@@ -178,54 +188,101 @@ impl Builder {
     /// See [`every_fault`].
     pub fn every_fault(self, body: impl Fn(&Sim) + Send + Sync + 'static) {
         let body = Arc::new(body);
-        let counts = run_or_explain(self.config, &body);
-        for (fault, count) in KINDS.into_iter().zip(counts) {
-            for number in 1..=count {
+        let shared = run_or_explain(self.config, &self.seeded(), &body);
+        for fault in KINDS {
+            for number in 1..=shared.faults.count(fault) {
                 let config = Config {
                     fault: Some((fault, number)),
                     ..self.config
                 };
-                run_or_explain(config, &body);
+                run_or_explain(config, &self.seeded(), &body);
             }
         }
     }
+
+    /// Runs `body` under every schedule, or under the first `limit`, or only under the one that
+    /// `WSK_SIM_CHOICES` names if that is set.
+    ///
+    /// A schedule is a sequence of choices: who runs next at each scheduling point, and whatever
+    /// else the simulation leaves open. Their number grows exponentially with the length of the
+    /// body: keep it short, let it draw no choices of its own, and see
+    /// [`preemptions_at_most`](Self::preemptions_at_most). No thread may loop until another one
+    /// gets further.
+    ///
+    /// # Panics
+    ///
+    /// As [`run`], for the first schedule that fails; or if the body does not do the same when the
+    /// same choices are made.
+    #[must_use]
+    pub fn exhaustive(self, limit: u64, body: impl Fn(&Sim) + Send + Sync + 'static) -> Explored {
+        let body = Arc::new(body);
+        let mut explored = Explored::default();
+        let replayed = replay_choices();
+        let only_one = replayed.is_some();
+        let mut next = Some(replayed.unwrap_or_default());
+        while let Some(path) = next.take_if(|_| explored.schedules < limit) {
+            let shared = run_or_explain(self.config, &Rng::Listed(path), &body);
+            let path = shared.sched.path();
+            assert!(
+                !path.strayed(),
+                "the same choices led to something else: the body depends on time, on addresses \
+                 or on chance; {}",
+                shared.sched.replay()
+            );
+            explored.schedules += 1;
+            explored.longest = explored.longest.max(path.length());
+            next = path.next().filter(|_| !only_one);
+        }
+        explored.complete = next.is_none() && !only_one;
+        explored
+    }
+
+    fn seeded(&self) -> Rng {
+        Rng::seeded(self.config.seed)
+    }
 }
 
-/// Runs without backtraces, and again with them if it fails. Returns how many occasions for faults
-/// there were.
-fn run_or_explain<F: Fn(&Sim) + Send + Sync + 'static>(config: Config, body: &Arc<F>) -> Vec<u64> {
+/// What [`Builder::exhaustive`] has explored.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Explored {
+    /// How many schedules were run.
+    pub schedules: u64,
+    /// Were these all that there are?
+    pub complete: bool,
+    /// The number of choices in the longest one.
+    pub longest: usize,
+}
+
+/// Runs without backtraces, and again with them if it fails.
+fn run_or_explain<F: Fn(&Sim) + Send + Sync + 'static>(
+    config: Config,
+    rng: &Rng,
+    body: &Arc<F>,
+) -> Arc<Shared> {
     let attempt = |backtraces| {
         let body = Arc::clone(body);
-        execute(
-            Config {
-                backtraces,
-                ..config
-            },
-            move |sim: &Sim| body(sim),
-        )
+        let config = Config {
+            backtraces,
+            ..config
+        };
+        execute(config, rng.clone(), move |sim: &Sim| body(sim))
     };
     let (result, shared) = attempt(false);
     if let Err(failure) = result {
         let explained = attempt(true).0.err().unwrap_or(failure);
-        fail(explained, config);
+        fail(explained, config, &shared);
     }
-    KINDS
-        .into_iter()
-        .map(|fault| shared.faults.count(fault))
-        .collect()
+    shared
 }
 
-fn fail(failure: Failure, config: Config) -> ! {
+fn fail(failure: Failure, config: Config, shared: &Shared) -> ! {
     let fault = config.fault.map_or(String::new(), |(fault, number)| {
         format!("with {fault:?} number {number} failing: ")
     });
     match failure {
         Failure::Offence(report) => panic!("{fault}{report}"),
         Failure::Panic(payload) => {
-            eprintln!(
-                "wsk-sim: {fault}seed {0}: replay with WSK_SIM_SEED={0}",
-                config.seed
-            );
+            eprintln!("wsk-sim: {fault}replay with {}", shared.sched.replay());
             resume_unwind(payload)
         }
     }
@@ -237,4 +294,12 @@ fn replay_seed() -> Option<u64> {
         text.parse()
             .unwrap_or_else(|_| panic!("WSK_SIM_SEED must be a number, not {text:?}")),
     )
+}
+
+fn replay_choices() -> Option<Path> {
+    let text = std::env::var("WSK_SIM_CHOICES").ok()?;
+    let path = Path::parse(&text);
+    Some(path.unwrap_or_else(|| {
+        panic!("WSK_SIM_CHOICES must be numbers separated by dots, not {text:?}")
+    }))
 }

@@ -17,6 +17,7 @@ use crate::kernel::{Kernel, exports};
 use crate::leaks;
 use crate::net::VirtualNet;
 use crate::nmr::Nmr;
+use crate::rng::Rng;
 use crate::sched::{Role, Sched};
 use crate::verifier::{self, Report, Rule};
 use crate::wsk::{self, Wsk};
@@ -26,6 +27,7 @@ use crate::wsk::{self, Wsk};
 pub(crate) struct Config {
     pub(crate) seed: u64,
     pub(crate) preempt_one_in: usize,
+    pub(crate) preemptions: u64,
     pub(crate) backtraces: bool,
     pub(crate) fault: Option<(Fault, u64)>,
     pub(crate) inline_only: bool,
@@ -63,11 +65,11 @@ pub(crate) struct Shared {
 pub struct Sim(pub(crate) Arc<Shared>);
 
 impl Shared {
-    fn new(config: Config, outcome: Sender<Outcome>) -> Self {
+    fn new(config: Config, rng: Rng, outcome: Sender<Outcome>) -> Self {
         Self {
             seed: config.seed,
             backtraces: config.backtraces,
-            sched: Sched::new(&config),
+            sched: Sched::new(&config, rng),
             faults: Faults::new(config.fault),
             kernel: Kernel::default(),
             net: VirtualNet::default(),
@@ -89,7 +91,7 @@ impl Shared {
 }
 
 impl Sim {
-    /// The seed of this simulation's schedule.
+    /// The seed of this simulation's schedule; 0 where all schedules are explored.
     #[must_use]
     pub fn seed(&self) -> u64 {
         self.0.seed
@@ -176,11 +178,12 @@ impl<T> Task<T> {
 /// Runs one simulation to its end.
 pub(crate) fn execute<T: Send + 'static>(
     config: Config,
+    rng: Rng,
     body: impl FnOnce(&Sim) -> T + Send + 'static,
 ) -> (Result<T, Failure>, Arc<Shared>) {
     assert!(exports::link(), "the exports are part of this program");
     let (sender, receiver) = channel();
-    let shared = Arc::new(Shared::new(config, sender));
+    let shared = Arc::new(Shared::new(config, rng, sender));
     let sim = Sim(Arc::clone(&shared));
     let job = move || {
         let result = catch_unwind(AssertUnwindSafe(|| body(&sim)));
@@ -217,7 +220,7 @@ fn wait_for(shared: &Arc<Shared>, receiver: &Receiver<Outcome>, limit: Duration)
                     return Err(Failure::Offence(Report {
                         rule: Rule::Unresponsive,
                         details: shared.sched.describe_running(),
-                        seed: shared.seed,
+                        replay: shared.sched.replay(),
                     }));
                 }
                 steps = now;

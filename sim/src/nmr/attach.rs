@@ -63,9 +63,7 @@ impl Books {
 
 /// Has the clients of these bindings called, one after the other or at the same time.
 pub(super) fn start(me: &Arc<Thread>, bindings: Vec<usize>) {
-    callback::in_any_order(me, bindings, |number| {
-        callback::place_passive(me, move |me| attach(me, number));
-    });
+    callback::spread(me, bindings, callback::ATTACH, attach);
 }
 
 fn attach(me: &Arc<Thread>, number: usize) {

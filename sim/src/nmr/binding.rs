@@ -6,8 +6,8 @@
 //!     +-----------+----------------------------------------------+
 //! ```
 //!
-//! Plain data under the lock of the books; the errors say which rule was broken. Who calls what, and
-//! when, is the affair of `attach`, `detach` and `cleanup`.
+//! Plain data under the lock of the books; the errors say which rule was broken. Who calls what,
+//! and when, is the affair of `attach`, `detach` and `cleanup`.
 
 use core::ops::Range;
 use std::sync::Arc;

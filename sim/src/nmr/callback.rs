@@ -10,41 +10,43 @@ use crate::current::current;
 use crate::kernel::irql::{DISPATCH, PASSIVE, check_unchanged};
 use crate::sched::{Job, Thread, Work};
 
-/// Runs `call` now or later, at `PASSIVE_LEVEL` or `DISPATCH_LEVEL`.
-pub(super) fn place(me: &Arc<Thread>, call: impl FnOnce(&Arc<Thread>) + Send + 'static) {
-    let before = me.irql();
-    match me.sim.sched.choose_below(4) {
-        0 => call(me),
-        1 => {
-            me.set_irql(DISPATCH);
-            call(me);
-            me.set_irql(before);
+/// The IRQLs of attach callbacks, and of all others.
+pub(super) const ATTACH: &[u8] = &[PASSIVE];
+pub(super) const ANY: &[u8] = &[PASSIVE, DISPATCH];
+
+/// Runs `call` for each of the items: here, in any order, or on another occasion; at one of these
+/// IRQLs, lowest first.
+pub(super) fn spread<T: Send + 'static>(
+    me: &Arc<Thread>,
+    items: Vec<T>,
+    irqls: &[u8],
+    call: fn(&Arc<Thread>, T),
+) {
+    let possible: Vec<_> = irqls
+        .iter()
+        .copied()
+        .filter(|irql| *irql >= me.irql())
+        .collect();
+    let mut here = Vec::new();
+    for item in items {
+        let choice = me.sim.sched.choose_below(possible.len() + irqls.len());
+        match possible.get(choice) {
+            Some(irql) => here.push((item, *irql)),
+            None => deliver(me, irqls[choice - possible.len()], item, call),
         }
-        2 => deliver(me, PASSIVE, call),
-        _ => deliver(me, DISPATCH, call),
+    }
+    let before = me.irql();
+    while !here.is_empty() {
+        let (item, irql) = here.remove(me.sim.sched.choose_below(here.len()));
+        me.set_irql(irql);
+        call(me, item);
+        me.set_irql(before);
     }
 }
 
-/// Runs `call` on the calling thread, or later on a system thread; at `PASSIVE_LEVEL`.
-pub(super) fn place_passive(me: &Arc<Thread>, call: impl FnOnce(&Arc<Thread>) + Send + 'static) {
-    if me.sim.sched.choose_below(2) == 0 {
-        call(me);
-    } else {
-        deliver(me, PASSIVE, call);
-    }
-}
-
-fn deliver(me: &Thread, irql: u8, call: impl FnOnce(&Arc<Thread>) + Send + 'static) {
-    let work = Work::Call(Box::new(move || call(&current())));
+fn deliver<T: Send + 'static>(me: &Thread, irql: u8, item: T, call: fn(&Arc<Thread>, T)) {
+    let work = Work::Call(Box::new(move || call(&current(), item)));
     me.sim.sched.deliver(0, Job { irql, work });
-}
-
-/// Takes the items in an order that the schedule chooses.
-pub(super) fn in_any_order<T>(me: &Thread, mut items: Vec<T>, mut take: impl FnMut(T)) {
-    while !items.is_empty() {
-        let index = me.sim.sched.choose_below(items.len());
-        take(items.remove(index));
-    }
 }
 
 /// Calls `module` by `run`, and checks that it returns at the IRQL at which it was called.

@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use super::binding::Binding;
 use super::callback;
 use super::characteristics::Side;
 use crate::sched::Thread;
@@ -13,20 +14,18 @@ use crate::sim::lock;
 
 /// Has both sides of a binding called that have detached.
 pub(super) fn start(me: &Arc<Thread>, number: usize) {
-    callback::in_any_order(me, Side::BOTH.to_vec(), |side| {
-        let module = me
-            .sim
-            .nmr
-            .change(number, |binding| Ok(binding.module(side)));
-        if module.callbacks.cleanup.is_some() {
-            callback::place(me, move |me| clean_up(me, number, side));
-        } else {
-            clean_up(me, number, side);
-        }
+    let ends = Side::BOTH.map(|side| (number, side));
+    let (with, without): (Vec<_>, Vec<_>) = ends.into_iter().partition(|(number, side)| {
+        let callbacks = |binding: &mut Binding| Ok(binding.module(*side).callbacks);
+        me.sim.nmr.change(*number, callbacks).cleanup.is_some()
     });
+    for end in without {
+        clean_up(me, end);
+    }
+    callback::spread(me, with, callback::ANY, clean_up);
 }
 
-fn clean_up(me: &Arc<Thread>, number: usize, side: Side) {
+fn clean_up(me: &Arc<Thread>, (number, side): (usize, Side)) {
     let name = match side {
         Side::Client => "ClientCleanupBindingContext",
         Side::Provider => "ProviderCleanupBindingContext",

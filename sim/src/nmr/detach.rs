@@ -20,14 +20,12 @@ use crate::verifier::Rule;
 
 /// Has both sides of these bindings called, which are marked as detaching.
 pub(super) fn start(me: &Arc<Thread>, bindings: Vec<usize>) {
-    callback::in_any_order(me, bindings, |number| {
-        callback::in_any_order(me, Side::BOTH.to_vec(), |side| {
-            callback::place(me, move |me| detach(me, number, side));
-        });
-    });
+    let both = |number| Side::BOTH.map(|side| (number, side));
+    let ends = bindings.into_iter().flat_map(both).collect();
+    callback::spread(me, ends, callback::ANY, detach);
 }
 
-fn detach(me: &Arc<Thread>, number: usize, side: Side) {
+fn detach(me: &Arc<Thread>, (number, side): (usize, Side)) {
     let name = match side {
         Side::Client => "ClientDetachProvider",
         Side::Provider => "ProviderDetachClient",

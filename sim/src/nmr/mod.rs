@@ -155,7 +155,8 @@ impl Registration {
         };
         let (module, open) = (&self.module, self.open);
         format!(
-            "{module}, {phase}, {open} bindings open, registered{}",
+            "{module} of the interface {}, {phase}, open bindings: {open}, registered{}",
+            module.characteristics.npi,
             module.site()
         )
     }

@@ -157,13 +157,8 @@ impl Module {
 
 impl fmt::Display for Module {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Characteristics {
-            npi, id, number, ..
-        } = &self.characteristics;
-        let (side, handle) = (self.side.name(), handle(self.number));
-        write!(
-            f,
-            "{side} module {id} number {number} of the interface {npi}, handle {handle:#x}"
-        )
+        let Characteristics { id, number, .. } = &self.characteristics;
+        let (side, handle) = (self.side.name(), self.handle());
+        write!(f, "{side} module {id} number {number} ({handle:p})")
     }
 }

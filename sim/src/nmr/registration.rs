@@ -107,8 +107,8 @@ fn enter(
     let bindings = books.propose(&module);
     drop(books);
     module.check_resident(me);
-    me.sim.sched.point(me);
     attach::start(me, bindings);
+    me.sim.sched.point(me);
     module.handle()
 }
 
@@ -141,7 +141,6 @@ fn deregister(handle: HANDLE, side: Side, function: &str) -> NTSTATUS {
     let module = module.unwrap_or_else(|details| offence(Rule::NmrHandle, &details));
     module.check_unchanged();
     let bindings = lock(&me.sim.nmr.books).deregister(&me.sim, module.number);
-    me.sim.sched.point(&me);
     detach::start(&me, bindings);
     me.sim.sched.point(&me);
     STATUS_PENDING

@@ -22,15 +22,17 @@ impl Sched {
         if state.step() {
             stuck(me, state, &Choice::Livelock);
         }
-        let alone = state.ready.len() == 1 && state.dispatch.is_empty() && state.passive.is_empty();
-        let one_in = state.preempt_one_in;
-        if alone || !state.rng.one_in(one_in) {
+        if !state.may_preempt() {
             return;
         }
         match state.choose(&me.sim, me.irql() < irql::DISPATCH) {
             Choice::Thread(id) if id == me.id => {}
-            Choice::Thread(id) => self.switch(me, state, id),
+            Choice::Thread(id) => {
+                state.count_preemption();
+                self.switch(me, state, id);
+            }
             Choice::Host(delivery) => {
+                state.count_preemption();
                 drop(state);
                 carry(me, delivery);
             }

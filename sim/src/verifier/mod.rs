@@ -33,7 +33,7 @@ pub(crate) fn stop(sim: &Arc<Shared>, rule: Rule, details: &str) -> ! {
     let report = Report {
         rule,
         details: details.trim_end_matches("\n  noticed").to_owned(),
-        seed: sim.seed,
+        replay: sim.sched.replay(),
     };
     sim.finish(Err(Failure::Offence(report)));
     loop {

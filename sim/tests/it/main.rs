@@ -1,12 +1,15 @@
 //! The tests of the simulator from outside: drivers in the manner of C on its exports.
 //!
-//! `kernel`, `tcp` and `nmr` use it as it is meant, `offences`, `wsk_offences` and `nmr_offences`
-//! break one rule each; the files about one part of the kernel do both. `common` is a WSK client,
-//! `modules` are network modules, `driver` is what the tests of the kernel share.
+//! - `kernel`, `tcp`, `nmr`, `nmr_wsk` use it as it is meant; `exhaustive` in every schedule
+//! - `offences`, `wsk_offences`, `nmr_offences` break one rule each
+//! - the files about one part of the kernel do both
+//! - `common` is a WSK client, `modules` are network modules, `driver` is what the tests of the
+//!   kernel share
 
 mod common;
 mod csq;
 mod driver;
+mod exhaustive;
 mod irps;
 mod kernel;
 mod locks;
@@ -14,6 +17,7 @@ mod lookaside;
 mod modules;
 mod nmr;
 mod nmr_offences;
+mod nmr_wsk;
 mod objects;
 mod offences;
 mod queues;

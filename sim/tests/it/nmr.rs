@@ -11,10 +11,9 @@ use wdk_sys::{
 use wsk_sim::{Fault, Sim, builder, every_fault, run, seeds};
 
 use crate::modules::{
-    Attach, Detach, Event, Log, Module, PLAIN, Plan, Registered, SIDES, Side, What, check, guid,
+    Attach, DETACHES, Detach, Event, Log, Module, PLAIN, Plan, Registered, SIDES, Side, What,
+    check, guid,
 };
-
-const DETACHES: [Detach; 3] = [Detach::AtOnce, Detach::WhileRunning, Detach::Later];
 
 /// A client and a provider, which register in either order and part again.
 fn meet(log: &Log, first: Side, plans: [Plan; 2]) {

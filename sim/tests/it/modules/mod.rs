@@ -76,6 +76,9 @@ pub enum Detach {
     Never,
 }
 
+/// Those that keep the rules.
+pub const DETACHES: [Detach; 3] = [Detach::AtOnce, Detach::WhileRunning, Detach::Later];
+
 #[derive(Clone, Copy, Debug)]
 pub struct Plan {
     pub interface: NPIID,
