@@ -13,7 +13,7 @@ use std::sync::Arc;
 use wdk_sys::{
     HANDLE, NTSTATUS, PVOID, STATUS_NOINTERFACE, STATUS_PENDING, STATUS_SUCCESS, USHORT,
 };
-use wsk_sim::{Rule, Sim, builder, every_fault, run, seeds};
+use wsk_sim::{Rule, Sim, every_fault, run, seeds};
 use wsk_sys::{
     NPI_CLIENT_CHARACTERISTICS, NPI_MODULEID, NPI_REGISTRATION_INSTANCE, NPI_WSK_INTERFACE_ID,
     NmrClientAttachProvider, NmrClientDetachProviderComplete, NmrDeregisterClient,
@@ -23,6 +23,7 @@ use wsk_sys::{
 };
 
 use crate::common::{Client, Io, Socket};
+use crate::driver::expect;
 use crate::modules::guid;
 
 static MODULE: NPI_MODULEID = npi_moduleid_guid(guid(20));
@@ -370,15 +371,6 @@ fn client_module_survives_every_fault() {
         sim.sleep(Duration::from_secs(1));
         module.deregister();
     });
-}
-
-fn expect(rule: Rule, what: &str, body: impl FnOnce(&Sim) + Send + 'static) {
-    let report = builder().offence(body);
-    assert_eq!(report.rule, rule, "{report}");
-    assert!(
-        report.details.contains(what),
-        "{what:?} is not in:\n{report}"
-    );
 }
 
 #[test]

@@ -3,6 +3,7 @@
 //!
 //! - `log`: what they were asked, written down
 //! - `callbacks`: their callbacks, and the function of their tables
+//! - `registered`: registering and deregistering
 //!
 //! They count the calls that run through each binding, answer a detach with `STATUS_PENDING` while
 //! there are any, and free their binding contexts in the cleanup callback only.
@@ -12,6 +13,7 @@
 
 mod callbacks;
 mod log;
+mod registered;
 
 use core::ptr;
 use core::sync::atomic::AtomicUsize;
@@ -19,18 +21,18 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use wdk_sys::ntddk::{ExAllocatePool2, KeGetCurrentIrql};
-use wdk_sys::{GUID, HANDLE, NTSTATUS, PVOID, STATUS_PENDING, STATUS_SUCCESS};
+use wdk_sys::{GUID, HANDLE, NTSTATUS, PVOID};
 use wsk_sys::{
     NPI_CLIENT_CHARACTERISTICS, NPI_MODULEID, NPI_PROVIDER_CHARACTERISTICS,
-    NPI_REGISTRATION_INSTANCE, NPIID, NmrClientDetachProviderComplete, NmrDeregisterClient,
-    NmrDeregisterProvider, NmrProviderDetachClientComplete, NmrRegisterClient, NmrRegisterProvider,
-    NmrWaitForClientDeregisterComplete, NmrWaitForProviderDeregisterComplete, npi_moduleid_guid,
+    NPI_REGISTRATION_INSTANCE, NPIID, NmrClientDetachProviderComplete,
+    NmrProviderDetachClientComplete, npi_moduleid_guid,
 };
 
 use crate::common::TAG;
 use callbacks::{cleanup, client_attach, detach, provider_attach, serve};
 
 pub use log::{Event, Log, What, check};
+pub use registered::Registered;
 
 const NON_PAGED: u64 = 0x40;
 
@@ -155,16 +157,6 @@ pub struct Module {
 unsafe impl Sync for Module {}
 // SAFETY: as above.
 unsafe impl Send for Module {}
-
-/// A module's registration, and the memory that goes with it.
-pub struct Registered {
-    pub module: Arc<Module>,
-    pub handle: HANDLE,
-    _characteristics: Characteristics,
-}
-
-// SAFETY: the handle is a number.
-unsafe impl Send for Registered {}
 
 /// The characteristics of either side, where the registrar finds them.
 pub enum Characteristics {
@@ -336,39 +328,6 @@ impl Module {
             Side::Provider => unsafe { NmrProviderDetachClientComplete(handle) },
         }
     }
-
-    /// Registers; the error is the status.
-    pub fn register(self: &Arc<Self>) -> Result<Registered, NTSTATUS> {
-        self.register_as(self.characteristics())
-    }
-
-    /// Registers with these characteristics; the error is the status.
-    pub fn register_as(
-        self: &Arc<Self>,
-        characteristics: Characteristics,
-    ) -> Result<Registered, NTSTATUS> {
-        let context = Arc::as_ptr(self).cast_mut().cast();
-        let mut handle = ptr::null_mut();
-        let status = match &characteristics {
-            // SAFETY: characteristics and context stay where they are.
-            Characteristics::Client(all) => unsafe {
-                NmrRegisterClient(&raw const **all, context, &raw mut handle)
-            },
-            // SAFETY: as above.
-            Characteristics::Provider(all) => unsafe {
-                NmrRegisterProvider(&raw const **all, context, &raw mut handle)
-            },
-        };
-        if status != STATUS_SUCCESS {
-            return Err(status);
-        }
-        self.write(What::Registered, 0);
-        Ok(Registered {
-            module: Arc::clone(self),
-            handle,
-            _characteristics: characteristics,
-        })
-    }
 }
 
 impl Drop for Module {
@@ -378,46 +337,5 @@ impl Drop for Module {
             // SAFETY: it came from a box, and the module is deregistered.
             drop(unsafe { Box::from_raw(context) });
         }
-    }
-}
-
-impl Registered {
-    pub fn new(side: Side, number: u32, plan: Plan, log: &Log) -> Self {
-        let module = Module::new(side, number, plan, log);
-        module.register().expect("the registrar has memory")
-    }
-
-    pub fn start_deregistering(&self) -> NTSTATUS {
-        match self.module.side {
-            // SAFETY: registered once.
-            Side::Client => unsafe { NmrDeregisterClient(self.handle) },
-            // SAFETY: as above.
-            Side::Provider => unsafe { NmrDeregisterProvider(self.handle) },
-        }
-    }
-
-    pub fn wait(&self) -> NTSTATUS {
-        match self.module.side {
-            // SAFETY: any handle may be passed.
-            Side::Client => unsafe { NmrWaitForClientDeregisterComplete(self.handle) },
-            // SAFETY: as above.
-            Side::Provider => unsafe { NmrWaitForProviderDeregisterComplete(self.handle) },
-        }
-    }
-
-    /// Deregisters, waits, and checks that nothing is left.
-    pub fn deregister(self) {
-        assert_eq!(self.start_deregistering(), STATUS_PENDING);
-        assert_eq!(self.wait(), STATUS_SUCCESS);
-        self.module.write(What::Gone, 0);
-        let left = locked(&self.module.bindings).len();
-        assert!(
-            left == 0 || !self.module.plan.cleanup,
-            "{left} bindings left"
-        );
-    }
-
-    pub fn bindings(&self) -> usize {
-        locked(&self.module.bindings).len()
     }
 }

@@ -16,9 +16,10 @@ use wsk_sim::{Rule, builder};
 use wsk_sys::PNPI_REGISTRATION_INSTANCE;
 
 use super::{
-    HONEST, Handles, Pair, ask, client_attach, client_of, expect, handles, meet, provider_attach,
+    HONEST, Handles, Pair, ask, client_attach, client_of, handles, meet, provider_attach,
     register_client, register_provider,
 };
+use crate::driver::expect;
 
 /// Lets a pair with this client meet, and expects a report.
 fn expect_of_client(rule: Rule, what: &str, client_attach: super::ClientAttach) {

@@ -14,8 +14,9 @@ use wdk_sys::{
 use wsk_sim::{Rule, Sim, builder};
 use wsk_sys::{NmrClientDetachProviderComplete, NmrProviderDetachClientComplete};
 
-use super::{HONEST, Met, Pair, expect, handles, meet};
+use super::{HONEST, Met, Pair, handles, meet};
 use crate::common::TAG;
+use crate::driver::expect;
 use crate::modules::{self, Log, PLAIN, Plan, Registered, Side};
 
 unsafe extern "C" fn pending(_: PVOID) -> NTSTATUS {

@@ -19,7 +19,7 @@ use core::sync::atomic::Ordering::SeqCst;
 use core::time::Duration;
 
 use wdk_sys::{HANDLE, NTSTATUS, PVOID, STATUS_PENDING, STATUS_SUCCESS};
-use wsk_sim::{Rule, Sim, builder};
+use wsk_sim::Sim;
 use wsk_sys::{
     NPI_CLIENT_CHARACTERISTICS, NPI_MODULEID, NPI_PROVIDER_CHARACTERISTICS,
     NPI_REGISTRATION_INSTANCE, NPIID, NmrClientAttachProvider, NmrDeregisterClient,
@@ -128,16 +128,6 @@ impl Met {
         let status = unsafe { NmrDeregisterClient(self.client) };
         assert_eq!(status, STATUS_PENDING);
     }
-}
-
-/// Runs a body that breaks a rule, and checks that the report is about that rule and says `what`.
-fn expect(rule: Rule, what: &str, body: impl FnOnce(&Sim) + Send + 'static) {
-    let report = builder().offence(body);
-    assert_eq!(report.rule, rule, "{report}");
-    assert!(
-        report.details.contains(what),
-        "{what:?} is not in:\n{report}"
-    );
 }
 
 fn instance() -> NPI_REGISTRATION_INSTANCE {

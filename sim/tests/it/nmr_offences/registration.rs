@@ -16,8 +16,9 @@ use wsk_sys::{
     NmrRegisterClient, NmrWaitForClientDeregisterComplete,
 };
 
-use super::{HONEST, MODULE, client_of, expect, meet, register_client};
+use super::{HONEST, MODULE, client_of, meet, register_client};
 use crate::common::TAG;
+use crate::driver::expect;
 use crate::modules::{Log, PLAIN, Registered, SIDES, Side};
 
 const NON_PAGED: u64 = 0x40;
