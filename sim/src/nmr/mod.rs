@@ -219,3 +219,25 @@ impl Registration {
 fn handle(number: usize) -> usize {
     FIRST_HANDLE + number * 16
 }
+
+/// Never called: compiles only if the exports have the signatures that `wsk-sys` declares.
+macro_rules! check_signatures {
+    ($($module:ident::$name:ident),* $(,)?) => {
+        #[expect(dead_code, reason = "a check at compile time")]
+        fn check_signatures(which: bool) {
+            $(let _ = if which { wsk_sys::$name } else { $module::$name };)*
+        }
+    };
+}
+
+check_signatures! {
+    registration::NmrRegisterClient,
+    registration::NmrRegisterProvider,
+    registration::NmrDeregisterClient,
+    registration::NmrDeregisterProvider,
+    registration::NmrWaitForClientDeregisterComplete,
+    registration::NmrWaitForProviderDeregisterComplete,
+    attach::NmrClientAttachProvider,
+    detach::NmrClientDetachProviderComplete,
+    detach::NmrProviderDetachClientComplete,
+}
