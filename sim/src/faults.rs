@@ -10,7 +10,8 @@ use std::sync::atomic::Ordering::Relaxed;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Fault {
-    /// Allocations: pool, IRPs, MDLs, work items, system threads, devices.
+    /// Allocations: pool, IRPs, MDLs, work items, system threads, devices, and the registrar's for
+    /// network modules and their bindings.
     Allocation,
     /// Requests to the WSK provider: they complete with `STATUS_INSUFFICIENT_RESOURCES`.
     ProviderCall,

@@ -29,6 +29,7 @@ pub(crate) fn check(sim: &Arc<Shared>) {
 pub(crate) fn left(sim: &Shared, driver: Option<DriverNumber>) -> Vec<String> {
     let mut left = threads(sim, driver);
     left.extend(sim.wsk.leaks(driver));
+    left.extend(sim.nmr.leaks(driver));
     left.extend(sim.kernel.leaks(driver));
     left.extend(sim.sched.leaks(driver));
     left

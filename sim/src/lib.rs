@@ -31,11 +31,12 @@
 //! numbers), and knows no driver and no library above them. The modules, in the order in which they
 //! build on each other:
 //!
-//! - `rng`, `current`, `faults`: seeded choices; the running thread; failures to inject
+//! - `rng`, `current`, `faults`: choices, seeded or listed; the running thread; failures to inject
 //! - `verifier`: rules, reports, where things were created
 //! - `sched`: threads, deliveries, virtual time
 //! - `kernel`: the exports of ntoskrnl
 //! - `net`: the network between drivers and peers
+//! - `nmr`: the registrar of network modules
 //! - `wsk`: registration, provider, sockets
 //! - `worker`: the thread of the host on which simulations run
 //! - `sim`, `runner`, `leaks`: one simulation; many; what must be gone at the end
@@ -45,6 +46,7 @@ mod faults;
 mod kernel;
 mod leaks;
 mod net;
+mod nmr;
 mod rng;
 mod runner;
 mod sched;
@@ -58,6 +60,6 @@ pub use kernel::device::DeviceHandle;
 pub use kernel::driver::{Driver, DriverEntry};
 pub use kernel::registry::RegistryValue;
 pub use net::{Connecting, Listener, Peer};
-pub use runner::{Builder, builder, every_fault, run, seeds};
+pub use runner::{Builder, Explored, builder, every_fault, run, seeds};
 pub use sim::{Sim, Task};
 pub use verifier::{Report, Rule};

@@ -1,15 +1,16 @@
-//! How a test starts simulations: one, one for each seed, or one for each fault.
+//! How a test starts simulations: one, one for each seed, for each fault, or for each schedule.
 //!
-//! A run over many seeds does without backtraces; the seed that fails is run again with them, which
-//! is possible because a seed decides everything.
+//! Many runs do without backtraces; the one that fails is run again with them, which is possible
+//! because its choices decide everything.
 
 use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::faults::{Fault, KINDS};
-use crate::sim::{Config, Failure, Host, Sim};
-use crate::verifier::Report;
+use crate::rng::{Path, Rng};
+use crate::sim::{Config, Failure, Host, Shared, Sim};
+use crate::verifier::{Report, Rule};
 use crate::worker;
 
 /// Sets up simulations. Start with [`builder`].
@@ -24,11 +25,13 @@ pub fn builder() -> Builder {
     let config = Config {
         seed: replay_seed().unwrap_or(0),
         preempt_one_in: 4,
+        preemptions: u64::MAX,
         backtraces: true,
         fault: None,
         inline_only: false,
         unresponsive_after: Duration::from_mins(1),
         step_limit: 100_000_000,
+        tolerated: None,
     };
     Builder { config }
 }
@@ -79,6 +82,15 @@ impl Builder {
         self
     }
 
+    /// Lets a thread that could go on be made to wait at most `n` times in a schedule: by another
+    /// thread, or by a delivery on top of it. Most mistakes need one or two; all schedules with so
+    /// few can be explored even where there are too many in all.
+    #[must_use]
+    pub fn preemptions_at_most(mut self, n: u64) -> Self {
+        self.config.preemptions = n;
+        self
+    }
+
     /// Completes every request that can complete at once before the call returns.
     #[must_use]
     pub fn inline_only(mut self) -> Self {
@@ -99,6 +111,25 @@ impl Builder {
     #[must_use]
     pub fn step_limit(mut self, limit: u64) -> Self {
         self.config.step_limit = limit;
+        self
+    }
+
+    /// Goes on when a network module breaks `rule`, so that a test can have a faulty peer and see
+    /// how the driver copes with it.
+    ///
+    /// Only [`Rule::NmrCharacteristics`] (wrong sizes, versions and types) and
+    /// [`Rule::NmrDispatch`] (a provider's null table) can be tolerated.
+    ///
+    /// # Panics
+    ///
+    /// For any other rule.
+    #[must_use]
+    pub fn tolerate(mut self, rule: Rule) -> Self {
+        assert!(
+            matches!(rule, Rule::NmrCharacteristics | Rule::NmrDispatch),
+            "the simulation cannot go on when {rule:?} is broken"
+        );
+        self.config.tolerated = Some(rule);
         self
     }
 
@@ -150,7 +181,7 @@ impl Builder {
                     seed,
                     ..self.config
                 };
-                run_or_explain(host, config, &body)?;
+                run_or_explain(host, config, &Rng::seeded(seed), &body)?;
             }
             Ok(())
         });
@@ -165,14 +196,14 @@ impl Builder {
     pub fn every_fault(self, body: impl Fn(&Sim) + Send + Sync + 'static) {
         let body = Arc::new(body);
         let result = self.on_worker(move |host| {
-            let counts = run_or_explain(host, self.config, &body)?;
-            for (fault, count) in KINDS.into_iter().zip(counts) {
-                for number in 1..=count {
+            let shared = run_or_explain(host, self.config, &self.seeded(), &body)?;
+            for fault in KINDS {
+                for number in 1..=shared.faults.count(fault) {
                     let config = Config {
                         fault: Some((fault, number)),
                         ..self.config
                     };
-                    run_or_explain(host, config, &body)?;
+                    run_or_explain(host, config, &self.seeded(), &body)?;
                 }
             }
             Ok(())
@@ -186,8 +217,13 @@ impl Builder {
     ) -> Result<T, Failed> {
         let config = self.config;
         self.on_worker(move |host| {
-            let (result, _) = host.simulate(config, body);
-            result.map_err(|failure| Failed { failure, config })
+            let (result, shared) = host.simulate(config, self.seeded(), body);
+            let replay = shared.sched.replay();
+            result.map_err(|failure| Failed {
+                failure,
+                config,
+                replay,
+            })
         })
     }
 
@@ -202,39 +238,105 @@ impl Builder {
                 ..self.config
             };
             let failure = Failure::Offence(stuck.unresponsive());
-            Err(Failed { failure, config })
+            Err(Failed {
+                failure,
+                config,
+                replay: stuck.sched.replay(),
+            })
         })
+    }
+
+    /// Runs `body` under every schedule, or under the first `limit`, or only under the one that
+    /// `WSK_SIM_CHOICES` names if that is set.
+    ///
+    /// A schedule is a sequence of choices: who runs next at each scheduling point, and whatever
+    /// else the simulation leaves open. Their number grows exponentially with the length of the
+    /// body: keep it short, let it draw no choices of its own, and see
+    /// [`preemptions_at_most`](Self::preemptions_at_most). No thread may loop until another one
+    /// gets further.
+    ///
+    /// # Panics
+    ///
+    /// As [`run`], for the first schedule that fails; or if the body does not do the same when the
+    /// same choices are made.
+    #[must_use]
+    pub fn exhaustive(self, limit: u64, body: impl Fn(&Sim) + Send + Sync + 'static) -> Explored {
+        let body = Arc::new(body);
+        let result = self.on_worker(move |host| {
+            let mut explored = Explored::default();
+            let replayed = replay_choices();
+            let only_one = replayed.is_some();
+            let mut next = Some(replayed.unwrap_or_default());
+            while let Some(path) = next.take_if(|_| explored.schedules < limit) {
+                let shared = run_or_explain(host, self.config, &Rng::Listed(path), &body)?;
+                let path = shared.sched.path();
+                assert!(
+                    !path.strayed(),
+                    "the same choices led to something else: the body depends on time, on \
+                     addresses or on chance; {}",
+                    shared.sched.replay()
+                );
+                explored.schedules += 1;
+                explored.longest = explored.longest.max(path.length());
+                next = path.next().filter(|_| !only_one);
+            }
+            explored.complete = next.is_none() && !only_one;
+            Ok(explored)
+        });
+        result.unwrap_or_else(|failed| failed.fail())
+    }
+
+    fn seeded(&self) -> Rng {
+        Rng::seeded(self.config.seed)
     }
 }
 
-/// Runs without backtraces, and again with them if it fails. Returns how many occasions for faults
-/// there were.
+/// What [`Builder::exhaustive`] has explored.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Explored {
+    /// How many schedules were run.
+    pub schedules: u64,
+    /// Were these all that there are?
+    pub complete: bool,
+    /// The number of choices in the longest one.
+    pub longest: usize,
+}
+
+/// Runs without backtraces, and again with them if it fails.
 fn run_or_explain<F: Fn(&Sim) + Send + Sync + 'static>(
     host: &mut Host,
     config: Config,
+    rng: &Rng,
     body: &Arc<F>,
-) -> Result<Vec<u64>, Failed> {
+) -> Result<Arc<Shared>, Failed> {
     let mut attempt = |backtraces| {
         let body = Arc::clone(body);
         let config = Config {
             backtraces,
             ..config
         };
-        host.simulate(config, move |sim: &Sim| body(sim))
+        host.simulate(config, rng.clone(), move |sim: &Sim| body(sim))
     };
     let (result, shared) = attempt(false);
     if let Err(failure) = result {
-        let failure = attempt(true).0.err().unwrap_or(failure);
-        return Err(Failed { failure, config });
+        let (failure, replay) = (
+            attempt(true).0.err().unwrap_or(failure),
+            shared.sched.replay(),
+        );
+        return Err(Failed {
+            failure,
+            config,
+            replay,
+        });
     }
-    let counts = KINDS.into_iter().map(|fault| shared.faults.count(fault));
-    Ok(counts.collect())
+    Ok(shared)
 }
 
 /// A simulation that ended badly.
 struct Failed {
     failure: Failure,
     config: Config,
+    replay: String,
 }
 
 impl Failed {
@@ -246,10 +348,7 @@ impl Failed {
         match self.failure {
             Failure::Offence(report) => panic!("{fault}{report}"),
             Failure::Panic(payload) => {
-                eprintln!(
-                    "wsk-sim: {fault}seed {0}: replay with WSK_SIM_SEED={0}",
-                    self.config.seed
-                );
+                eprintln!("wsk-sim: {fault}replay with {}", self.replay);
                 resume_unwind(payload)
             }
         }
@@ -267,4 +366,12 @@ fn number(variable: &str) -> Option<u64> {
         text.parse()
             .unwrap_or_else(|_| panic!("{variable} must be a number, not {text:?}")),
     )
+}
+
+fn replay_choices() -> Option<Path> {
+    let text = std::env::var("WSK_SIM_CHOICES").ok()?;
+    let path = Path::parse(&text);
+    Some(path.unwrap_or_else(|| {
+        panic!("WSK_SIM_CHOICES must be numbers separated by dots, not {text:?}")
+    }))
 }

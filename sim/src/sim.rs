@@ -14,21 +14,25 @@ use crate::faults::{Fault, Faults};
 use crate::kernel::{Kernel, exports};
 use crate::leaks;
 use crate::net::VirtualNet;
+use crate::nmr::Nmr;
+use crate::rng::Rng;
 use crate::sched::{Role, Sched, Stacks};
 use crate::verifier::{self, Report, Rule};
-use crate::wsk::Wsk;
+use crate::wsk::{self, Wsk};
 
 /// How one simulation is set up.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Config {
     pub(crate) seed: u64,
     pub(crate) preempt_one_in: usize,
+    pub(crate) preemptions: u64,
     pub(crate) backtraces: bool,
     pub(crate) fault: Option<(Fault, u64)>,
     pub(crate) inline_only: bool,
     /// Real time without a kernel call after which a simulation is given up.
     pub(crate) unresponsive_after: Duration,
     pub(crate) step_limit: u64,
+    pub(crate) tolerated: Option<Rule>,
 }
 
 /// Why a simulation ended badly.
@@ -48,6 +52,9 @@ pub(crate) struct Shared {
     pub(crate) kernel: Kernel,
     pub(crate) net: VirtualNet,
     pub(crate) wsk: Wsk,
+    pub(crate) nmr: Nmr,
+    /// The rule that modules of the test's own may break.
+    pub(crate) tolerated: Option<Rule>,
     outcome: Mutex<Option<Outcome>>,
 }
 
@@ -56,15 +63,17 @@ pub(crate) struct Shared {
 pub struct Sim(pub(crate) Arc<Shared>);
 
 impl Shared {
-    fn new(config: Config) -> Self {
+    fn new(config: Config, rng: Rng) -> Self {
         Self {
             seed: config.seed,
             backtraces: config.backtraces,
-            sched: Sched::new(&config),
+            sched: Sched::new(&config, rng),
             faults: Faults::new(config.fault),
             kernel: Kernel::default(),
             net: VirtualNet::default(),
             wsk: Wsk::new(config.inline_only),
+            nmr: Nmr::new(wsk::ON_DEMAND),
+            tolerated: config.tolerated,
             outcome: Mutex::default(),
         }
     }
@@ -74,7 +83,7 @@ impl Shared {
         Report {
             rule: Rule::Unresponsive,
             details: self.sched.describe_running(),
-            seed: self.seed,
+            replay: self.sched.replay(),
         }
     }
 
@@ -86,7 +95,7 @@ impl Shared {
 }
 
 impl Sim {
-    /// The seed of this simulation's schedule.
+    /// The seed of this simulation's schedule; 0 where all schedules are explored.
     #[must_use]
     pub fn seed(&self) -> u64 {
         self.0.seed
@@ -183,10 +192,11 @@ impl Host {
     pub(crate) fn simulate<T: Send + 'static>(
         &mut self,
         config: Config,
+        rng: Rng,
         body: impl FnOnce(&Sim) -> T + Send + 'static,
     ) -> (Result<T, Failure>, Arc<Shared>) {
         assert!(exports::link(), "the exports are part of this program");
-        let shared = Arc::new(Shared::new(config));
+        let shared = Arc::new(Shared::new(config, rng));
         *lock(&self.running) = Some(Arc::clone(&shared));
         let value = Arc::new(Mutex::new(None));
         let (slot, sim) = (Arc::clone(&value), Sim(Arc::clone(&shared)));

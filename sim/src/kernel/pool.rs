@@ -337,6 +337,9 @@ fn check_unused(me: &Arc<Thread>, address: usize, size: usize) {
             &format!("freed memory holds the {irp}"),
         );
     }
+    if let Some((rule, what)) = me.sim.nmr.uses_memory(address, size) {
+        offence(rule, &format!("freed memory holds {what}"));
+    }
     if let Some(request) = me.sim.wsk.uses_memory(address, size) {
         offence(
             Rule::BufferFreed,

@@ -25,15 +25,17 @@ impl Sched {
         if state.step() {
             stuck(me, state, &Choice::Livelock);
         }
-        let alone = state.ready.len() == 1 && state.dispatch.is_empty() && state.passive.is_empty();
-        let one_in = state.preempt_one_in;
-        if alone || !state.rng.one_in(one_in) {
+        if !state.may_preempt() {
             return;
         }
         match state.choose(&me.sim, me.irql() < irql::DISPATCH) {
             Choice::Thread(id) if id == me.id => {}
-            Choice::Thread(id) => switch(me, state, id),
+            Choice::Thread(id) => {
+                state.count_preemption();
+                switch(me, state, id);
+            }
             Choice::Host(delivery) => {
+                state.count_preemption();
                 drop(state);
                 carry(me, delivery);
             }
@@ -300,7 +302,9 @@ fn stuck(me: &Arc<Thread>, state: MutexGuard<'_, State>, why: &Choice) -> ! {
     } else {
         Rule::Hang
     };
-    let open = me.sim.wsk.leaks(None).join("\n  ");
-    let details = format!("threads that cannot go on:\n{blocked}open in WSK:\n  {open}");
+    let mut open = me.sim.wsk.leaks(None);
+    open.extend(me.sim.nmr.leaks(None));
+    let open = open.join("\n  ");
+    let details = format!("threads that cannot go on:\n{blocked}open in WSK and NMR:\n  {open}");
     verifier::stop(&me.sim, rule, &details)
 }

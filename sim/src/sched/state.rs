@@ -12,7 +12,7 @@ use super::thread::Thread;
 use super::wait::Wait;
 use crate::current;
 use crate::kernel::object::Object;
-use crate::rng::Rng;
+use crate::rng::{Path, Rng};
 use crate::sim::{Config, Shared, lock};
 use crate::verifier::DriverNumber;
 
@@ -92,7 +92,7 @@ pub(super) enum Choice {
 pub(crate) struct State {
     /// The thread that runs.
     pub(super) baton: usize,
-    pub(super) rng: Rng,
+    rng: Rng,
     pub(super) now: u64,
     pub(super) slots: Vec<Slot>,
     pub(super) ready: Vec<usize>,
@@ -108,16 +108,18 @@ pub(crate) struct State {
     pub(super) steps: u64,
     /// After so many steps without an end a simulation is taken to be in a live lock.
     pub(super) step_limit: u64,
-    pub(super) preempt_one_in: usize,
+    preempt_one_in: usize,
+    /// How often a thread that could go on may still be made to wait.
+    preemptions: u64,
 }
 
 impl Sched {
-    pub(crate) fn new(config: &Config) -> Self {
+    pub(crate) fn new(config: &Config, rng: Rng) -> Self {
         Self {
             stopped: AtomicBool::new(false),
             state: Mutex::new(State {
                 baton: 0,
-                rng: Rng::new(config.seed),
+                rng,
                 now: 0,
                 slots: Vec::new(),
                 ready: Vec::new(),
@@ -132,6 +134,7 @@ impl Sched {
                 steps: 0,
                 step_limit: config.step_limit,
                 preempt_one_in: config.preempt_one_in,
+                preemptions: config.preemptions,
             }),
         }
     }
@@ -198,6 +201,16 @@ impl Sched {
             .iter()
             .filter_map(|slot| slot.thread.clone())
             .collect()
+    }
+
+    /// What replays the schedule so far.
+    pub(crate) fn replay(&self) -> String {
+        self.state().rng.replay()
+    }
+
+    /// The choices so far, if they are being explored.
+    pub(crate) fn path(&self) -> Path {
+        self.state().rng.path()
     }
 
     /// How many scheduling points and choices there were.
@@ -293,6 +306,17 @@ impl State {
     pub(super) fn step(&mut self) -> bool {
         self.steps += 1;
         self.steps > self.step_limit
+    }
+
+    /// Shall the running thread be one of several to choose from?
+    pub(super) fn may_preempt(&mut self) -> bool {
+        let alone = self.ready.len() == 1 && self.dispatch.is_empty() && self.passive.is_empty();
+        let one_in = self.preempt_one_in;
+        !alone && self.preemptions > 0 && self.rng.one_in(one_in)
+    }
+
+    pub(super) fn count_preemption(&mut self) {
+        self.preemptions -= 1;
     }
 
     /// Chooses what happens next. `host`: may the choosing thread carry a delivery itself?

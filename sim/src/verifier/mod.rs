@@ -22,6 +22,11 @@ use std::sync::Arc;
 use crate::current::current;
 use crate::sim::{Failure, Shared};
 
+/// Shall the simulation go on although this rule was broken?
+pub(crate) fn tolerates(sim: &Shared, rule: Rule) -> bool {
+    sim.tolerated == Some(rule)
+}
+
 /// Ends the simulation with a report.
 pub(crate) fn stop(sim: &Arc<Shared>, rule: Rule, details: &str) -> ! {
     let here = Site::here(sim);
@@ -29,7 +34,7 @@ pub(crate) fn stop(sim: &Arc<Shared>, rule: Rule, details: &str) -> ! {
     let report = Report {
         rule,
         details: details.trim_end_matches("\n  noticed").to_owned(),
-        seed: sim.seed,
+        replay: sim.sched.replay(),
     };
     sim.finish(Err(Failure::Offence(report)));
     sim.sched.abandon(&current())

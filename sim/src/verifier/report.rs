@@ -10,18 +10,14 @@ pub struct Report {
     pub rule: Rule,
     /// Which object, where it was created, and where the offence was noticed.
     pub details: String,
-    /// The seed of the schedule under which it happened.
-    pub seed: u64,
+    /// The environment variable that replays the schedule under which it happened.
+    pub replay: String,
 }
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "offence {:?}: {}", self.rule, self.rule.statement())?;
         writeln!(f, "{}", self.details)?;
-        write!(
-            f,
-            "seed {}: replay with WSK_SIM_SEED={}",
-            self.seed, self.seed
-        )
+        write!(f, "replay with {}", self.replay)
     }
 }

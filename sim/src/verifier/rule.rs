@@ -112,6 +112,30 @@ rules! {
     Capture:
         "each captured provider NPI is released exactly once, and not used afterwards [wsk 2.5]",
     CallAfterRelease: "a provider NPI must not be used after it was released [wsk 2.8]",
+    NmrHandle:
+        "a network module is deregistered once, by the handle that registering it returned \
+         [wsk 12.12]",
+    NmrCharacteristics:
+        "the characteristics of a network module have the sizes and versions of the interface, and \
+         stay valid, unchanged and resident while it is registered [wsk 12.1]",
+    NmrAttach:
+        "`NmrClientAttachProvider` is called from inside `ClientAttachProvider`, with the handle \
+         that was passed there, until it succeeds [wsk 12.5]",
+    NmrAttachStatus:
+        "`ClientAttachProvider` returns the status of `NmrClientAttachProvider`, or a failure if \
+         it did not call that; `ProviderAttachClient` returns `STATUS_SUCCESS` or a failure \
+         [wsk 12.5, 12.8]",
+    NmrDispatch:
+        "a provider that attaches gives its context and its dispatch table; tables stay valid \
+         until both modules have detached [wsk 12.8]",
+    NmrDetachStatus: "a detach callback returns `STATUS_SUCCESS` or `STATUS_PENDING` [wsk 12.10]",
+    NmrDetachComplete:
+        "each side completes its own detach, exactly once, and only if its detach callback \
+         returned `STATUS_PENDING` [wsk 12.10]",
+    NmrBindingContext:
+        "a binding context must stay allocated until its cleanup callback is called \
+         [wsk 12.6, 12.10]",
+    NmrCallAfterDetach: "a module that has detached calls nothing of the other's [wsk 12.11]",
     Handle: "a handle or object reference is closed or given up exactly once",
     WorkItem: "a work item is queued once at a time and not freed while queued",
     Rundown: "rundown protection is released as often as it was acquired",

@@ -1,6 +1,8 @@
 //! Winsock Kernel: what a client sees of it.
 //!
+//! - `client`: who calls, and what it still has
 //! - `registration`: `WskRegister`, `WskCaptureProviderNPI` and their counterparts
+//! - `nmr`: the older way in, through the registrar of network modules
 //! - `tables`, `provider`: the dispatch tables; the calls that make sockets
 //! - `call`: what every call on a socket is checked for
 //! - `socket`: a socket's state and its pending requests
@@ -23,6 +25,7 @@ mod buffer;
 mod call;
 mod callbacks;
 mod chain;
+mod client;
 mod close;
 mod connect;
 mod control;
@@ -30,6 +33,7 @@ mod death;
 mod events;
 mod indication;
 mod inspect;
+mod nmr;
 mod progress;
 mod provider;
 mod receive;
@@ -45,8 +49,10 @@ use std::sync::{Arc, Mutex};
 
 use crate::sim::lock;
 use crate::verifier::DriverNumber;
-use registration::Registrations;
+use client::Registrations;
 use socket::Socket;
+
+pub(crate) use nmr::ON_DEMAND;
 
 /// The WSK of one simulation.
 pub(crate) struct Wsk {

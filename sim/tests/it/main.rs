@@ -1,16 +1,23 @@
 //! The tests of the simulator from outside: drivers in the manner of C on its exports.
 //!
-//! `kernel` and `tcp` use it as it is meant, `offences` and `wsk_offences` break one rule each; the
-//! files about one part of the kernel do both. `common` is a WSK client, `driver` what the tests of
-//! the kernel share.
+//! - `kernel`, `tcp`, `nmr`, `nmr_wsk` use it as it is meant; `exhaustive` in every schedule
+//! - `offences`, `wsk_offences`, `nmr_offences` break one rule each
+//! - the files about one part of the kernel do both
+//! - `common` is a WSK client, `modules` are network modules, `driver` is what the tests of the
+//!   kernel share
 
 mod common;
 mod csq;
 mod driver;
+mod exhaustive;
 mod irps;
 mod kernel;
 mod locks;
 mod lookaside;
+mod modules;
+mod nmr;
+mod nmr_offences;
+mod nmr_wsk;
 mod objects;
 mod offences;
 mod queues;
