@@ -184,7 +184,7 @@ fn consumed_events_bring_the_stream_once_and_in_order() {
 fn partly_consumed_data_comes_again_after_resuming() {
     for plan in [Plan::ConsumeHalf, Plan::Refuse] {
         wsk_sim::seeds(SCHEDULES, move |sim| {
-            let scene = connect(sim, plan, ConnectionEventSet::RECEIVE);
+            let mut scene = connect(sim, plan, ConnectionEventSet::RECEIVE);
             scene.peer.write_all(&message()).expect("connected");
             let received = || scene.recorder.with(|log| log.bytes.len());
             while received() < 3000 {
@@ -347,7 +347,7 @@ fn end_of_the_connection_is_reported_once() {
 #[test]
 fn disabled_event_does_not_come_any_more() {
     wsk_sim::seeds(SCHEDULES, |sim| {
-        let scene = connect(sim, Plan::Consume, ConnectionEventSet::RECEIVE);
+        let mut scene = connect(sim, Plan::Consume, ConnectionEventSet::RECEIVE);
         scene.peer.write_all(b"before").expect("connected");
         let disable = scene.connection.disable_event(ConnectionEventSet::RECEIVE);
         block_on(sim, disable).expect("enabled");
