@@ -111,6 +111,7 @@ pub use self::{
         request::Accepted,
         silent::SilentSocket,
         stream::StreamSocket,
+        writer::{BacklogWriter, Finish, Room, Sent},
     },
     status::{Error, ErrorKind, Result, Status},
     transport::{Protocol, SocketType},

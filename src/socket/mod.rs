@@ -2,7 +2,7 @@
 //!
 //! `handle` is what they have in common; `request` names the kinds of request that their operations
 //! are; then one file for each category, and for what connections can do beyond one request:
-//! `halves`, `exact`. `control` and `ioctl` are options and control operations; `commit` is what
+//! `halves`, `exact`, `writer`. `control` and `ioctl` are options and control operations; `commit` is what
 //! makes another kind of socket of one.
 
 pub(crate) mod basic;
@@ -17,3 +17,4 @@ pub(crate) mod listen;
 pub(crate) mod request;
 pub(crate) mod silent;
 pub(crate) mod stream;
+pub(crate) mod writer;

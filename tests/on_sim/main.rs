@@ -21,3 +21,4 @@ mod option;
 mod registration;
 mod stream_order;
 mod unload;
+mod writer;
