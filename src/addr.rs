@@ -68,6 +68,30 @@ impl SocketAddress {
     /// `AF_UNSPEC`, all zero: what an output holds until somebody writes it.
     pub(crate) const UNSPECIFIED: Self = Self([0; LENGTH]);
 
+    /// The address at the start of `bytes`, if that is one, complete.
+    pub(crate) fn read_from(bytes: &[u8]) -> Option<SocketAddr> {
+        let mut raw = Self::UNSPECIFIED;
+        let length = bytes.len().min(LENGTH);
+        raw.0[..length].copy_from_slice(&bytes[..length]);
+        raw.decode().filter(|_| raw.as_bytes().len() <= length)
+    }
+
+    /// The bytes of the family's structure.
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        let family = u16::from_ne_bytes(self.bytes(0));
+        if family == AddressFamily::Inet.as_raw() {
+            &self.0[..size_of::<SOCKADDR_IN>()]
+        } else {
+            &self.0
+        }
+    }
+
+    /// How many bytes those are.
+    pub(crate) fn length(&self) -> u32 {
+        // At most those of an IPv6 address.
+        u32::try_from(self.as_bytes().len()).unwrap_or(0)
+    }
+
     /// Reads an address that WSK passes; none for null or another family.
     ///
     /// # Safety
@@ -159,6 +183,18 @@ mod tests {
         let raw = SocketAddress::from(address);
         assert_eq!(&raw.0[..4], &[23, 0, 0, 1]);
         assert_eq!(raw.decode(), Some(address));
+    }
+
+    #[test]
+    fn sockaddr_cut_short_is_none() {
+        let raw = SocketAddress::from(SocketAddr::from(([127, 0, 0, 1], 7)));
+        assert_eq!((raw.as_bytes().len(), raw.length()), (16, 16));
+        assert!(SocketAddress::read_from(raw.as_bytes()).is_some());
+        assert!(SocketAddress::read_from(&raw.as_bytes()[..15]).is_none());
+        assert!(SocketAddress::read_from(&[]).is_none());
+        let raw = SocketAddress::from(SocketAddr::from(([1_u16; 8], 7)));
+        assert_eq!(raw.length(), 28);
+        assert!(SocketAddress::read_from(&raw.as_bytes()[..27]).is_none());
     }
 
     #[test]

@@ -66,6 +66,9 @@ mod transport;
 mod registration;
 // One request: the unsafe heart.
 mod op;
+// Options and control operations: values.
+mod ioctl;
+pub mod option;
 // Sockets, and what WSK calls them for.
 mod event;
 mod socket;
@@ -91,19 +94,24 @@ pub use self::{
     },
     exec::{Executor, Spawner},
     flags::SendFlags,
+    ioctl::{AddressList, KeepAlive},
     irql::Passive,
     mem::{buffer::Buffer, chain::BufferChain},
     op::operation::{Operation, Request},
     registration::{ClientEvent, Provider, Registration, Version},
     socket::{
         basic::BasicSocket,
+        commit::Commit,
         connection::ConnectionSocket,
+        control::Controlled,
         exact::ReceiveExact,
         halves::{ReadHalf, ReuniteError, WriteHalf},
         handle::Closer,
         listen::{Accept, ListenSocket},
         request::Accepted,
-        stream::{Commit, StreamSocket},
+        silent::SilentSocket,
+        stream::StreamSocket,
+        writer::{BacklogWriter, Finish, Room, Sent},
     },
     status::{Error, ErrorKind, Result, Status},
     transport::{Protocol, SocketType},
@@ -111,9 +119,12 @@ pub use self::{
 
 /// The kinds of request that an [`Operation`] may be of.
 pub mod request {
+    pub use crate::socket::control::{GetOption, Ioctl, Read, Write};
+    pub use crate::socket::ioctl::QuerySize;
     pub use crate::socket::request::{
-        AcceptConnection, Bind, Close, CompleteInspection, Connect, ConnectWithData, DisableEvent,
-        Disconnect, DisconnectWithData, Drain, Listen, LocalAddress, Open, OpenConnected, Receive,
-        ReceiveAll, RemoteAddress, ResumeReceiveEvents, Send, SendChain, SetOption,
+        AcceptConnection, AddressListChange, Bind, Close, CompleteInspection, Connect,
+        ConnectWithData, DisableEvent, Disconnect, DisconnectWithData, Drain, Listen, LocalAddress,
+        Open, OpenConnected, Receive, ReceiveAll, RemoteAddress, ResumeReceiveEvents, Send,
+        SendChain, SetOption, Silence,
     };
 }

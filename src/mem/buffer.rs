@@ -8,6 +8,7 @@
 #![expect(unsafe_code, reason = "raw memory and its MDL")]
 
 use core::{
+    ffi::c_void,
     fmt,
     ops::{Deref, DerefMut},
     ptr::{NonNull, null_mut},
@@ -189,6 +190,11 @@ impl Buffer {
             Offset: u32::try_from(start).unwrap_or(u32::MAX),
             Length: (end - start) as u64,
         }
+    }
+
+    /// Where the bytes are.
+    pub(crate) fn memory(&self) -> NonNull<c_void> {
+        self.memory.cast()
     }
 
     /// All bytes, filled or not.

@@ -206,6 +206,7 @@ fn dispose(core: &CoreRef, completion: Completion, payload: Payload) {
         Payload::Nothing
         | Payload::Send(_)
         | Payload::Chain(_)
+        | Payload::Control { .. }
         | Payload::Receive(_)
         | Payload::ReceiveAll(_) => {}
     }

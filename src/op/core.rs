@@ -232,6 +232,11 @@ impl Core {
         self.slots.load(Ordering::Relaxed)
     }
 
+    /// How far the socket has come.
+    pub(crate) fn is_at_least(&self, stage: Stage) -> bool {
+        self.stage.load(Ordering::Acquire) >= stage as u8
+    }
+
     /// The socket has come at least as far as this.
     pub(crate) fn reach(&self, stage: Stage) {
         self.stage.fetch_max(stage as u8, Ordering::AcqRel);

@@ -73,6 +73,11 @@ pub(crate) enum Payload {
     Send(Buffer),
     /// Several buffers, linked for the request.
     Chain(BufferChain),
+    /// What a control operation reads and writes.
+    Control {
+        input: Option<Buffer>,
+        output: Option<Buffer>,
+    },
     /// A receive in the order of the stream: see `receive`.
     Receive(Buffer),
     /// A receive that fills its buffer or fails.
@@ -100,6 +105,26 @@ impl From<Error> for Refusal {
 
 /// Bytes that WSK reads or writes: the value of an option, or ancillary data of a datagram.
 pub(crate) type Extra = [u64; 16];
+
+/// Bytes, as `Extra` has them. There are not more than fit.
+pub(crate) fn pack(bytes: &[u8]) -> Extra {
+    let mut extra = [0; 16];
+    for (word, chunk) in extra.iter_mut().zip(bytes.chunks(8)) {
+        let mut whole = [0; 8];
+        whole[..chunk.len()].copy_from_slice(chunk);
+        *word = u64::from_ne_bytes(whole);
+    }
+    extra
+}
+
+/// The bytes that `Extra` has.
+pub(crate) fn unpack(extra: &Extra) -> [u8; size_of::<Extra>()] {
+    let mut bytes = [0; size_of::<Extra>()];
+    for (chunk, word) in bytes.chunks_exact_mut(8).zip(extra) {
+        chunk.copy_from_slice(&word.to_ne_bytes());
+    }
+    bytes
+}
 
 /// What WSK reads and writes while the request is in flight.
 pub(crate) struct Arguments {

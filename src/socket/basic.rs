@@ -34,7 +34,7 @@ use crate::{
 /// [Winsock Kernel socket categories](https://learn.microsoft.com/windows-hardware/drivers/network/winsock-kernel-socket-categories)
 #[derive(Debug)]
 pub struct BasicSocket {
-    socket: Socket,
+    pub(super) socket: Socket,
 }
 
 impl FromSocket for BasicSocket {

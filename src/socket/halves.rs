@@ -19,6 +19,7 @@ use crate::{
     mem::{buffer::Buffer, chain::BufferChain},
     op::{
         calls::{address, connection},
+        core::CoreRef,
         handle::Handle,
         operation::Operation,
     },
@@ -125,6 +126,10 @@ impl ReadHalf {
 }
 
 impl WriteHalf {
+    pub(super) fn core(&self) -> &CoreRef {
+        self.half.core()
+    }
+
     /// See [`ConnectionSocket::send`].
     ///
     /// IRQL: <= DISPATCH_LEVEL.

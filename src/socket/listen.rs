@@ -63,7 +63,7 @@ use crate::{
 /// [Listening sockets](https://learn.microsoft.com/windows-hardware/drivers/network/winsock-kernel-socket-categories)
 #[derive(Debug)]
 pub struct ListenSocket {
-    socket: Socket,
+    pub(super) socket: Socket,
     /// The one `WskAccept` in flight, or completed and not fetched.
     accepting: Option<Operation<AcceptConnection>>,
 }

@@ -2,13 +2,19 @@
 //!
 //! `handle` is what they have in common; `request` names the kinds of request that their operations
 //! are; then one file for each category, and for what connections can do beyond one request:
-//! `halves`, `exact`.
+//! `halves`, `exact`, `writer`. `control` and `ioctl` are options and control operations; `commit` is what
+//! makes another kind of socket of one.
 
 pub(crate) mod basic;
+pub(crate) mod commit;
 pub(crate) mod connection;
+pub(crate) mod control;
 pub(crate) mod exact;
 pub(crate) mod halves;
 pub(crate) mod handle;
+pub(crate) mod ioctl;
 pub(crate) mod listen;
 pub(crate) mod request;
+pub(crate) mod silent;
 pub(crate) mod stream;
+pub(crate) mod writer;

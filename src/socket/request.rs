@@ -67,6 +67,10 @@ kinds! {
     Disconnect;
     /// Sends and disconnects: `(Result<()>, Buffer)`, and the buffer as it was.
     DisconnectWithData;
+    /// Silences a connection: `Result<()>`.
+    Silence;
+    /// Waits for another list of local addresses: `Result<()>`.
+    AddressListChange;
     /// Closes a socket: `Result<()>`.
     Close;
     /// Sets an option: `Result<()>`.
@@ -204,6 +208,8 @@ finish_without_output! {
     Disconnect = "WskDisconnect";
     Close = "WskCloseSocket";
     SetOption = "WskControlSocket";
+    Silence = "WskControlSocket";
+    AddressListChange = "WskControlSocket";
     DisableEvent = "WskControlSocket";
     ResumeReceiveEvents = "WskReceive";
 }

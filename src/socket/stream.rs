@@ -1,31 +1,22 @@
 //! Stream sockets, which become listening or connected ones.
 
-use core::{
-    future::Future,
-    net::SocketAddr,
-    pin::Pin,
-    task::{Context, Poll},
-    time::Duration,
-};
+use core::net::SocketAddr;
 
 use super::{
-    connection::ConnectionSocket,
+    commit::Commit,
     handle::{Closer, Socket},
-    listen::ListenSocket,
     request::{Bind, Close, Connect, FromSocket, Listen, LocalAddress, Open},
 };
 use crate::{
     addr::AddressFamily,
-    irql::Passive,
     op::{
         calls::{
             Category, address, connection,
             make::{self, Kind},
         },
-        operation::{Operation, Request},
+        operation::Operation,
     },
     registration::Provider,
-    status::{Error, Result},
 };
 
 /// A TCP socket that is yet to decide whether it listens or connects [wsk 4.8].
@@ -61,7 +52,7 @@ use crate::{
 /// [Stream sockets](https://learn.microsoft.com/windows-hardware/drivers/network/winsock-kernel-socket-categories)
 #[derive(Debug)]
 pub struct StreamSocket {
-    socket: Socket,
+    pub(super) socket: Socket,
 }
 
 impl FromSocket for StreamSocket {
@@ -163,109 +154,5 @@ impl StreamSocket {
     #[doc(alias = "WskCloseSocket")]
     pub fn close(self) -> Operation<Close> {
         self.socket.close()
-    }
-}
-
-mod sealed {
-    use super::{ConnectionSocket, FromSocket, ListenSocket, Request, Result};
-    use crate::socket::request::{Connect, Listen};
-
-    /// A request that makes something else of a stream socket.
-    pub trait Commits: Request<Output = Result<()>> {
-        /// What it makes of it.
-        #[expect(private_bounds, reason = "how, is the library's own")]
-        type Socket: FromSocket;
-    }
-
-    impl Commits for Listen {
-        type Socket = ListenSocket;
-    }
-
-    impl Commits for Connect {
-        type Socket = ConnectionSocket;
-    }
-}
-
-use sealed::Commits;
-
-/// A stream socket on its way to become a listening or a connected one: to be awaited or waited for.
-///
-/// It gives the socket that it has become, or why not, and the stream socket. Dropping it closes the
-/// socket.
-#[derive(Debug)]
-#[must_use = "dropping it closes the socket"]
-pub struct Commit<R: Commits> {
-    operation: Operation<R>,
-    /// There until the result is.
-    socket: Option<StreamSocket>,
-}
-
-type Committed<R> = core::result::Result<<R as Commits>::Socket, (Error, StreamSocket)>;
-
-impl<R: Commits> Commit<R> {
-    fn new(operation: Operation<R>, socket: StreamSocket) -> Self {
-        Self {
-            operation,
-            socket: Some(socket),
-        }
-    }
-
-    /// Asks the provider to end the request early: see [`Operation::cancel`].
-    ///
-    /// IRQL: <= DISPATCH_LEVEL.
-    pub fn cancel(&mut self) {
-        self.operation.cancel();
-    }
-
-    /// Waits without limit.
-    ///
-    /// IRQL: PASSIVE_LEVEL.
-    ///
-    /// # Errors
-    ///
-    /// Those of the request, and the socket.
-    ///
-    /// # Panics
-    ///
-    /// If the result was taken by polling before.
-    pub fn wait(self, passive: Passive) -> Committed<R> {
-        let Self { operation, socket } = self;
-        become_of::<R>(operation.wait(passive), socket)
-    }
-
-    /// Waits; when `timeout` passes first, the request is cancelled: see
-    /// [`Operation::wait_timeout`].
-    ///
-    /// IRQL: PASSIVE_LEVEL.
-    ///
-    /// # Errors
-    ///
-    /// [`TimedOut`](crate::ErrorKind::TimedOut), or those of the request, and the socket.
-    ///
-    /// # Panics
-    ///
-    /// If the result was taken by polling before.
-    pub fn wait_timeout(self, timeout: Duration, passive: Passive) -> Committed<R> {
-        let Self { operation, socket } = self;
-        become_of::<R>(operation.wait_timeout(timeout, passive), socket)
-    }
-}
-
-impl<R: Commits> Future for Commit<R> {
-    type Output = Committed<R>;
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = &mut *self;
-        Pin::new(&mut this.operation)
-            .poll(context)
-            .map(|result| become_of::<R>(result, this.socket.take()))
-    }
-}
-
-fn become_of<R: Commits>(result: Result<()>, socket: Option<StreamSocket>) -> Committed<R> {
-    let socket = socket.expect("there until the result is");
-    match result {
-        Ok(()) => Ok(FromSocket::from_socket(socket.socket)),
-        Err(error) => Err((error, socket)),
     }
 }

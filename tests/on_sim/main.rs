@@ -17,6 +17,8 @@ mod halves;
 mod listen;
 mod listen_events;
 mod operation;
+mod option;
 mod registration;
 mod stream_order;
 mod unload;
+mod writer;

@@ -1,7 +1,8 @@
 //! The WSK calls themselves, one function each.
 //!
 //! `table` knows the dispatch tables of the categories; `make` has the calls that make sockets,
-//! `address` those about addresses, `connection` those of connections. A function that the socket's
+//! `address` those about addresses, `control` options and control operations, `connection` those of
+//! connections. A function that the socket's
 //! table does not have, or that the running Windows lacks, gives `STATUS_NOT_SUPPORTED` instead of a
 //! jump to nowhere. Each may be called at <= DISPATCH_LEVEL [wsk 1].
 
@@ -10,6 +11,7 @@
 
 pub(crate) mod address;
 pub(crate) mod connection;
+pub(crate) mod control;
 pub(crate) mod make;
 mod table;
 
