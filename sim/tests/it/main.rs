@@ -4,9 +4,11 @@
 //! files about one part of the kernel do both. `common` is a WSK client, `driver` what the tests of
 //! the kernel share.
 
+mod accept_events;
 mod common;
 mod csq;
 mod driver;
+mod handlers;
 mod irps;
 mod kernel;
 mod locks;
@@ -14,6 +16,7 @@ mod lookaside;
 mod objects;
 mod offences;
 mod queues;
+mod requests;
 mod resources;
 mod tcp;
 mod unload;
