@@ -18,7 +18,8 @@ use wdk_sys::ntddk::{
     KeGetCurrentIrql, KeInitializeSemaphore, KeReleaseSemaphore, KeWaitForSingleObject,
 };
 use wdk_sys::{
-    KSEMAPHORE, NTSTATUS, PIRP, PVOID, SIZE_T, STATUS_REQUEST_NOT_ACCEPTED, STATUS_SUCCESS, ULONG,
+    KSEMAPHORE, LARGE_INTEGER, NTSTATUS, PIRP, PVOID, SIZE_T, STATUS_REQUEST_NOT_ACCEPTED,
+    STATUS_SUCCESS, STATUS_TIMEOUT, ULONG,
 };
 use wsk_sys::{
     MmGetSystemAddressForMdlSafe, PSOCKADDR, PWSK_DATA_INDICATION, PWSK_INSPECT_ID, PWSK_SOCKET,
@@ -439,6 +440,21 @@ impl<T> Queue<T> {
     pub fn pop(&self) -> T {
         // SAFETY: the semaphore is initialised.
         let _ = unsafe { KeWaitForSingleObject(self.count.get().cast(), 0, 0, 0, ptr::null_mut()) };
+        self.take()
+    }
+
+    /// Waits for the next, but not for longer than a second.
+    pub fn pop_soon(&self) -> Option<T> {
+        let mut limit = LARGE_INTEGER {
+            QuadPart: -10_000_000,
+        };
+        let semaphore = self.count.get().cast();
+        // SAFETY: the semaphore is initialised.
+        let status = unsafe { KeWaitForSingleObject(semaphore, 0, 0, 0, &raw mut limit) };
+        (status != STATUS_TIMEOUT).then(|| self.take())
+    }
+
+    fn take(&self) -> T {
         let item = self.items.lock().unwrap().pop_front();
         item.expect("one item for each release of the semaphore")
     }

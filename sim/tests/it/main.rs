@@ -9,6 +9,7 @@ mod common;
 mod csq;
 mod driver;
 mod handlers;
+mod inspect;
 mod irps;
 mod kernel;
 mod locks;
