@@ -186,7 +186,8 @@ fn partly_consumed_data_comes_again_after_resuming() {
         wsk_sim::seeds(SCHEDULES, move |sim| {
             let mut scene = connect(sim, plan, ConnectionEventSet::RECEIVE);
             scene.peer.write_all(&message()).expect("connected");
-            let received = || scene.recorder.with(|log| log.bytes.len());
+            let recorder = scene.recorder.clone();
+            let received = || recorder.with(|log| log.bytes.len());
             while received() < 3000 {
                 until(sim, || {
                     let stopped = scene.recorder.with(|log| std::mem::take(&mut log.stopped));

@@ -117,7 +117,7 @@ pub(crate) trait Network: Send + Sync {
     fn connect(&self, binding: BindingId, remote: SocketAddr, watcher: Watcher) -> EndpointId;
     /// Replaces the watcher of an accepted endpoint.
     fn watch(&self, endpoint: EndpointId, watcher: Watcher);
-    /// How connecting ended; `None` while it goes on.
+    /// How connecting ended, whatever became of the connection later; `None` while it goes on.
     fn connected(&self, endpoint: EndpointId) -> Option<Result<(), NTSTATUS>>;
     /// The local and the remote address.
     fn addresses(&self, endpoint: EndpointId) -> Option<(SocketAddr, SocketAddr)>;

@@ -124,6 +124,12 @@ impl Sim {
 }
 
 impl Connecting {
+    /// The address from which it connects.
+    #[must_use]
+    pub fn local_addr(&self) -> SocketAddr {
+        self.0.addresses().0
+    }
+
     /// Waits until the other side has answered.
     ///
     /// # Errors

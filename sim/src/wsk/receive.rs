@@ -98,7 +98,7 @@ unsafe fn receive(
 /// none.
 pub(super) fn take(turn: &mut Turn<'_>, limit: usize, all: bool) -> Result<Received, NTSTATUS> {
     let endpoint = turn.state.endpoint.ok_or(STATUS_CONNECTION_ABORTED)?;
-    turn.sim.net.connected(endpoint).unwrap_or(Ok(()))?;
+    turn.sim.net.receive(endpoint, 0, true)?;
     if let Some(data) = turn.state.incoming.take_unread(limit) {
         return Ok(Received::Data(data));
     }

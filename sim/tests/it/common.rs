@@ -213,23 +213,48 @@ impl Client {
         Some(Self { block, npi })
     }
 
-    /// Calls `WskSocket`.
+    /// Calls `WskSocket` for a TCP socket without events.
     pub fn try_socket(&self, io: &mut Io, flags: u32, v6: bool) -> Outcome {
-        // SAFETY: the provider's table is valid while it is captured.
-        let socket = unsafe { (*self.npi.Dispatch).WskSocket }.unwrap();
+        self.try_socket_with(io, flags, v6, ptr::null(), ptr::null())
+    }
+
+    /// Calls `WskSocket` for a TCP socket with a context and a table of events.
+    pub fn try_socket_with(
+        &self,
+        io: &mut Io,
+        flags: u32,
+        v6: bool,
+        context: *const c_void,
+        table: *const c_void,
+    ) -> Outcome {
+        let kind = u16::try_from(SOCK_STREAM).unwrap();
         let family = u16::try_from(if v6 { AF_INET6 } else { AF_INET }).unwrap();
         let protocol = IPPROTO::IPPROTO_TCP.cast_unsigned();
+        self.socket_call(io, (family, kind, protocol), flags, context, table)
+    }
+
+    /// Calls `WskSocket` for a family, a type and a protocol.
+    pub fn socket_call(
+        &self,
+        io: &mut Io,
+        (family, kind, protocol): (u16, u16, u32),
+        flags: u32,
+        context: *const c_void,
+        table: *const c_void,
+    ) -> Outcome {
+        // SAFETY: the provider's table is valid while it is captured.
+        let socket = unsafe { (*self.npi.Dispatch).WskSocket }.unwrap();
         io.call(|irp| {
             // SAFETY: a complete request.
             unsafe {
                 socket(
                     self.npi.Client,
                     family,
-                    u16::try_from(SOCK_STREAM).unwrap(),
+                    kind,
                     protocol,
                     flags,
-                    ptr::null_mut(),
-                    ptr::null(),
+                    context.cast_mut(),
+                    table,
                     ptr::null_mut(),
                     ptr::null_mut(),
                     ptr::null_mut(),
@@ -302,6 +327,37 @@ impl Address {
         Self(bytes)
     }
 
+    pub fn empty() -> Self {
+        Self([0; 28])
+    }
+
+    /// Reads an address in the provider's memory.
+    ///
+    /// # Safety
+    ///
+    /// The pointer leads to a complete address.
+    pub unsafe fn read(address: PSOCKADDR) -> SocketAddr {
+        let start = address.cast::<u8>().cast_const();
+        let mut bytes = Self::empty();
+        // SAFETY: promised by the caller: every address begins with its family.
+        let family = unsafe { start.cast::<u16>().read_unaligned() };
+        let length = if u32::from(family) == AF_INET { 16 } else { 28 };
+        let target = bytes.0.as_mut_ptr();
+        // SAFETY: promised by the caller.
+        unsafe { target.copy_from_nonoverlapping(start, length) };
+        bytes.to_socket()
+    }
+
+    pub fn to_socket(&self) -> SocketAddr {
+        let bytes = &self.0;
+        if u32::from(bytes[0]) == AF_INET {
+            let ip: [u8; 4] = bytes[4..8].try_into().unwrap();
+            return SocketAddr::from((ip, self.port()));
+        }
+        let ip: [u8; 16] = bytes[8..24].try_into().unwrap();
+        SocketAddr::from((ip, self.port()))
+    }
+
     pub fn port(&self) -> u16 {
         u16::from_be_bytes([self.0[2], self.0[3]])
     }
@@ -368,7 +424,7 @@ impl Socket {
 
     pub fn local_port(self, io: &mut Io) -> u16 {
         let get = self.table().WskGetLocalAddress.unwrap();
-        let mut address = Box::new(Address([0; 28]));
+        let mut address = Box::new(Address::empty());
         // SAFETY: a complete request.
         let outcome = io.call(|irp| unsafe { get(self.0, address.pointer(), irp) });
         assert_eq!(outcome.0, 0);

@@ -6,10 +6,13 @@
 //! - `common` is a WSK client, `modules` are network modules, `driver` is what the tests of the
 //!   kernel share
 
+mod accept_events;
 mod common;
 mod csq;
 mod driver;
 mod exhaustive;
+mod handlers;
+mod inspect;
 mod irps;
 mod kernel;
 mod locks;
@@ -21,6 +24,7 @@ mod nmr_wsk;
 mod objects;
 mod offences;
 mod queues;
+mod requests;
 mod resources;
 mod tcp;
 mod unload;

@@ -195,7 +195,7 @@ impl State {
 
     fn set_link(&mut self, endpoint: EndpointId, link: Link) -> Option<Watcher> {
         let endpoint = self.endpoints.get_mut(&endpoint)?;
-        endpoint.link = link;
+        endpoint.set_link(link);
         endpoint.watcher.clone()
     }
 

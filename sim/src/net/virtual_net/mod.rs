@@ -131,7 +131,7 @@ impl Network for VirtualNet {
     }
 
     fn connected(&self, endpoint: EndpointId) -> Option<Result<(), NTSTATUS>> {
-        self.state().endpoints.get(&endpoint)?.link.outcome()
+        self.state().endpoints.get(&endpoint)?.outcome()
     }
 
     fn addresses(&self, endpoint: EndpointId) -> Option<(SocketAddr, SocketAddr)> {

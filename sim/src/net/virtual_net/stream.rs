@@ -41,7 +41,9 @@ enum Incoming {
 pub(super) struct Endpoint {
     pub(super) local: SocketAddr,
     pub(super) remote: SocketAddr,
-    pub(super) link: Link,
+    link: Link,
+    /// It was connected once, whatever has become of it.
+    established: bool,
     pub(super) watcher: Option<Watcher>,
     transit: VecDeque<u8>,
     arrived: VecDeque<u8>,
@@ -50,16 +52,6 @@ pub(super) struct Endpoint {
     shut_down: bool,
     /// An arrival is scheduled.
     expecting: bool,
-}
-
-impl Link {
-    pub(super) fn outcome(self) -> Option<Result<(), NTSTATUS>> {
-        match self {
-            Self::Connecting => None,
-            Self::Connected(_) => Some(Ok(())),
-            Self::Failed(status) => Some(Err(status)),
-        }
-    }
 }
 
 impl Endpoint {
@@ -73,6 +65,7 @@ impl Endpoint {
             local,
             remote,
             link,
+            established: matches!(link, Link::Connected(_)),
             watcher,
             transit: VecDeque::new(),
             arrived: VecDeque::new(),
@@ -80,6 +73,20 @@ impl Endpoint {
             shut_down: false,
             expecting: false,
         }
+    }
+
+    /// How connecting ended; `None` while it goes on.
+    pub(super) fn outcome(&self) -> Option<Result<(), NTSTATUS>> {
+        match self.link {
+            Link::Failed(status) if !self.established => Some(Err(status)),
+            Link::Connecting => None,
+            Link::Connected(_) | Link::Failed(_) => Some(Ok(())),
+        }
+    }
+
+    pub(super) fn set_link(&mut self, link: Link) {
+        self.link = link;
+        self.established |= matches!(link, Link::Connected(_));
     }
 
     fn peer(&self) -> Option<EndpointId> {
