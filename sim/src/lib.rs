@@ -40,26 +40,51 @@
 //! - `wsk`: registration, provider, sockets
 //! - `worker`: the thread of the host on which simulations run
 //! - `sim`, `runner`, `leaks`: one simulation; many; what must be gone at the end
+//!
+//! On Windows, and in Wine, there is a kernel already, and it is not simulated: what remains is the
+//! provider on the host's network, as the package `wsk-netio` makes a `netio.sys` of it. The
+//! modules of `guest` take the place of `current`, `kernel`, `sched` and `sim` there.
 
+#![cfg_attr(
+    windows,
+    expect(
+        dead_code,
+        reason = "much is for the simulated kernel or for tests only"
+    )
+)]
+
+#[cfg_attr(windows, path = "guest/current.rs")]
 mod current;
 mod faults;
+#[cfg_attr(windows, path = "guest/kernel/mod.rs")]
 mod kernel;
+#[cfg(not(windows))]
 mod leaks;
 mod net;
 mod nmr;
 mod rng;
+#[cfg(not(windows))]
 mod runner;
+#[cfg_attr(windows, path = "guest/sched.rs")]
 mod sched;
+#[cfg_attr(windows, path = "guest/sim.rs")]
 mod sim;
 mod verifier;
+#[cfg(not(windows))]
 mod worker;
 mod wsk;
 
 pub use faults::Fault;
+#[cfg(not(windows))]
 pub use kernel::device::DeviceHandle;
+#[cfg(not(windows))]
 pub use kernel::driver::{Driver, DriverEntry};
+#[cfg(not(windows))]
 pub use kernel::registry::RegistryValue;
+#[cfg(not(windows))]
 pub use net::{Connecting, Listener, Peer};
+#[cfg(not(windows))]
 pub use runner::{Builder, Explored, builder, every_fault, run, seeds};
+#[cfg(not(windows))]
 pub use sim::{Sim, Task};
 pub use verifier::{Report, Rule};

@@ -29,6 +29,7 @@ pub fn builder() -> Builder {
         backtraces: true,
         fault: None,
         inline_only: false,
+        host_network: false,
         unresponsive_after: Duration::from_mins(1),
         step_limit: 100_000_000,
         tolerated: None,
@@ -98,8 +99,21 @@ impl Builder {
         self
     }
 
-    /// Gives a thread up that runs for so long, in real time, without calling the kernel. The
-    /// default is a minute.
+    /// Uses the host's own loopback network, in real time: ordinary clients and servers, in this
+    /// process or another, can talk to the driver.
+    ///
+    /// Choices among threads are still seeded, but when something arrives is not, so that a seed
+    /// does not replay exactly. Whether anything can still arrive is not known: a hang ends at the
+    /// limit of [`Builder::unresponsive_after`].
+    #[must_use]
+    pub fn host_network(mut self) -> Self {
+        self.config.host_network = true;
+        self
+    }
+
+    /// Gives a simulation up that does nothing for so long, in real time, because a thread does not
+    /// call the kernel or, with [`Builder::host_network`], because all of them wait. The default is
+    /// a minute.
     #[must_use]
     pub fn unresponsive_after(mut self, limit: Duration) -> Self {
         self.config.unresponsive_after = limit;
@@ -237,7 +251,7 @@ impl Builder {
                 fault: stuck.faults.target(),
                 ..self.config
             };
-            let failure = Failure::Offence(stuck.unresponsive());
+            let failure = Failure::Offence(stuck.give_up());
             Err(Failed {
                 failure,
                 config,

@@ -13,7 +13,7 @@ use crate::current::current;
 use crate::faults::{Fault, Faults};
 use crate::kernel::{Kernel, exports};
 use crate::leaks;
-use crate::net::VirtualNet;
+use crate::net::Net;
 use crate::nmr::Nmr;
 use crate::rng::Rng;
 use crate::sched::{Role, Sched, Stacks};
@@ -29,6 +29,7 @@ pub(crate) struct Config {
     pub(crate) backtraces: bool,
     pub(crate) fault: Option<(Fault, u64)>,
     pub(crate) inline_only: bool,
+    pub(crate) host_network: bool,
     /// Real time without a kernel call after which a simulation is given up.
     pub(crate) unresponsive_after: Duration,
     pub(crate) step_limit: u64,
@@ -50,7 +51,7 @@ pub(crate) struct Shared {
     pub(crate) sched: Sched,
     pub(crate) faults: Faults,
     pub(crate) kernel: Kernel,
-    pub(crate) net: VirtualNet,
+    pub(crate) net: Net,
     pub(crate) wsk: Wsk,
     pub(crate) nmr: Nmr,
     /// The rule that modules of the test's own may break.
@@ -70,7 +71,7 @@ impl Shared {
             sched: Sched::new(&config, rng),
             faults: Faults::new(config.fault),
             kernel: Kernel::default(),
-            net: VirtualNet::default(),
+            net: Net::new(config.host_network),
             wsk: Wsk::new(config.inline_only),
             nmr: Nmr::new(wsk::ON_DEMAND),
             tolerated: config.tolerated,
@@ -78,13 +79,16 @@ impl Shared {
         }
     }
 
-    /// The report about a thread that does not call the kernel any more.
-    pub(crate) fn unresponsive(&self) -> Report {
-        Report {
+    /// Gives a simulation up in which nothing happens any more, and says why.
+    pub(crate) fn give_up(&self) -> Report {
+        let report = Report {
             rule: Rule::Unresponsive,
-            details: self.sched.describe_running(),
+            details: self.sched.describe_unresponsive(),
             replay: self.sched.replay(),
-        }
+        };
+        self.finish(Err(Failure::Offence(report.clone())));
+        self.net.end();
+        report
     }
 
     /// Says how the simulation ended. Only the first word counts.
@@ -101,7 +105,7 @@ impl Sim {
         self.0.seed
     }
 
-    /// Virtual time since the simulation began.
+    /// Time since the simulation began: virtual, or real with the host's network.
     #[must_use]
     pub fn now(&self) -> Duration {
         Duration::from_nanos(self.0.sched.now() * 100)
@@ -141,7 +145,7 @@ impl Sim {
         value
     }
 
-    /// Lets virtual time pass on the calling simulated thread.
+    /// Lets time pass on the calling simulated thread.
     pub fn sleep(&self, time: Duration) {
         let me = current();
         let units = u64::try_from(time.as_nanos() / 100).unwrap_or(u64::MAX / 2);
@@ -149,6 +153,22 @@ impl Sim {
         self.0
             .sched
             .wait(&me, "Sim::sleep", Vec::new(), false, Some(deadline));
+    }
+
+    /// Executes ordinary blocking code of the test, such as a client on `std::net`, on a thread of
+    /// its own, and waits for it while the other simulated threads go on. The kernel cannot be
+    /// called in it.
+    ///
+    /// # Panics
+    ///
+    /// Without [`Builder::host_network`](crate::Builder::host_network): virtual time would not wait
+    /// for it. And if `body` panics.
+    pub fn outside<T: Send>(&self, body: impl FnOnce() -> T + Send) -> T {
+        assert!(
+            self.0.sched.is_real_time(),
+            "Sim::outside needs real time: use wsk_sim::builder().host_network()"
+        );
+        self.0.sched.outside(&current(), body)
     }
 }
 
@@ -211,7 +231,9 @@ impl Host {
         };
         let sched = &shared.sched;
         sched.spawn(&shared, Role::Test, "test body", Box::new(job));
+        shared.net.start(&shared);
         sched.run(&mut self.stacks);
+        shared.net.end();
         *lock(&self.running) = None;
         let outcome = lock(&shared.outcome).take();
         let outcome = outcome.expect("a simulation says how it ended");

@@ -62,7 +62,9 @@ pub(crate) fn run<T: Send + 'static>(
                 let now = running.map(|shared| (Arc::clone(&shared), shared.sched.steps()));
                 match (now, seen) {
                     (Some((now, steps)), Some((before, same)))
-                        if Arc::ptr_eq(&now, &before) && steps == same =>
+                        if Arc::ptr_eq(&now, &before)
+                            && steps == same
+                            && !now.sched.is_waiting_for_time() =>
                     {
                         return Err(now);
                     }

@@ -19,6 +19,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::echo::{self, Counters, DEFAULT_PORT, Driver, Harness};
+use crate::netio::Provider;
 use crate::wine::{self, Position, Wine};
 use crate::{paths, process, toolchain};
 
@@ -41,11 +42,15 @@ pub struct Args {
     /// The TCP port of 127.0.0.1 on which the driver listens
     #[arg(long, default_value_t = DEFAULT_PORT, value_parser = clap::value_parser!(u16).range(1..))]
     port: u16,
+    /// Who provides Winsock Kernel
+    #[arg(long, value_enum, default_value_t = Provider::Wine)]
+    provider: Provider,
 }
 
 /// What `demo.json` says.
 #[derive(Debug, Serialize)]
 struct Report {
+    provider: &'static str,
     /// Bytes that came back wrong, as the clients count them.
     mismatches: u64,
     /// Operations, buffers and sockets alive at unload.
@@ -73,20 +78,21 @@ struct Versions {
 }
 
 /// The steps of the demonstration, numbered, timed and told.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Steps {
+    count: usize,
     done: Vec<StepTime>,
 }
 
-/// How many steps there are.
+/// How many steps there are with Wine's own provider; another one is built first.
 const STEPS: usize = 9;
 
 impl Steps {
     fn run<T>(&mut self, step: &'static str, work: impl FnOnce() -> Result<T>) -> Result<T> {
-        let number = self.done.len() + 1;
-        println!("[{number}/{STEPS}] {step}");
+        let (number, count) = (self.done.len() + 1, self.count);
+        println!("[{number}/{count}] {step}");
         let started = Instant::now();
-        let result = work().with_context(|| format!("step {number} of {STEPS}, {step}, failed"))?;
+        let result = work().with_context(|| format!("step {number} of {count}, {step}, failed"))?;
         let seconds = started.elapsed().as_secs_f64();
         println!("      {seconds:.1} s");
         self.done.push(StepTime { step, seconds });
@@ -105,10 +111,23 @@ pub fn run(args: &Args) -> Result<()> {
          another port with --port",
         args.port
     );
-    let mut steps = Steps::default();
+    let own = args.provider == Provider::Wine;
+    let mut steps = Steps {
+        count: STEPS + usize::from(!own),
+        done: Vec::new(),
+    };
     let image = steps.run("build and sign wsk_echo.sys for Wine", echo::build_image)?;
     let harness = steps.run("build wsk-harness", echo::build_harness)?;
-    let wine = steps.run("start Wine in its own prefix", Wine::start)?;
+    let netio = if own {
+        None
+    } else {
+        steps.run("build netio.sys from the simulator", || {
+            args.provider.build()
+        })?
+    };
+    let wine = steps.run("start Wine in its own prefix", || {
+        Wine::start(netio.as_ref())
+    })?;
     let loaded = with_driver(args, &mut steps, &wine, &image, &harness);
     let driver_log = wine.log().driver_lines();
     if loaded.is_err() {
@@ -124,6 +143,7 @@ pub fn run(args: &Args) -> Result<()> {
 
     let size = fs::metadata(&image).with_context(|| format!("cannot read {}", image.display()))?;
     let content = Report {
+        provider: args.provider.name(),
         mismatches: number(&figures, "mismatches")?,
         leaked: counters.leaked(),
         harness: figures,

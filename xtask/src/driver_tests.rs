@@ -12,6 +12,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail};
 
 use crate::echo::{self, Harness};
+use crate::netio::Provider;
 use crate::process;
 use crate::wine::Wine;
 use cases::{CASES, Case};
@@ -28,6 +29,9 @@ pub struct Args {
     /// Test this image instead of building one
     #[arg(long, value_name = "FILE")]
     image: Option<PathBuf>,
+    /// Who provides Winsock Kernel
+    #[arg(long, value_enum, default_value_t = Provider::Wine)]
+    provider: Provider,
 }
 
 /// What a case works with.
@@ -61,6 +65,7 @@ pub fn run(args: &Args) -> Result<()> {
         None => echo::build_image()?,
     };
     let harness = echo::build_harness()?;
+    let netio = args.provider.build()?;
     let wanted: Vec<_> = CASES
         .iter()
         .filter(|case| case.name.contains(&args.filter))
@@ -69,7 +74,7 @@ pub fn run(args: &Args) -> Result<()> {
         bail!("no case has `{}` in its name", args.filter);
     }
     let start = || -> Result<Bench> {
-        let wine = Wine::start()?;
+        let wine = Wine::start(netio.as_ref())?;
         let image = wine.install_image(&image)?;
         Ok(Bench {
             wine,
@@ -79,7 +84,11 @@ pub fn run(args: &Args) -> Result<()> {
     };
     let mut bench = start()?;
     let mut tally = Tally::default();
-    println!("running {} tests in Wine", wanted.len() + 1);
+    let provider = args.provider.name();
+    println!(
+        "running {} tests in Wine on the WSK provider \"{provider}\"",
+        wanted.len() + 1
+    );
     for case in wanted {
         process::check_interrupt()?;
         if !run_case(case, &bench, &mut tally) {

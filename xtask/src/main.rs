@@ -14,6 +14,7 @@ mod driver_tests;
 mod echo;
 mod inf;
 mod kit;
+mod netio;
 mod paths;
 mod process;
 mod progress;

@@ -61,6 +61,8 @@ enum Part {
     Arm64,
     /// The drivers, loaded in Wine
     Drivers,
+    /// The drivers, loaded in Wine on the simulator's WSK provider
+    DriversOnSim,
     /// Manifests and lock file as they were
     Lock,
 }
@@ -163,6 +165,10 @@ impl Part {
             Self::Image => image(),
             Self::Arm64 => build::check_arm64(&kit::ensure()?).map(|()| Outcome::default()),
             Self::Drivers => judge(own_command("tests in Wine", "driver-tests")?),
+            Self::DriversOnSim => judge(
+                own_command("tests in Wine on the simulator", "driver-tests")?
+                    .args(["--provider", "sim"]),
+            ),
             Self::Lock => unchanged(manifests),
         }
     }

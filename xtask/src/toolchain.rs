@@ -1,8 +1,9 @@
 //! Which Cargo builds what, in which environment and into which directory.
 //!
-//! Three kinds of build, each with a target directory of its own, so that none undoes another's
+//! Four kinds of build, each with a target directory of its own, so that none undoes another's
 //! work: host tools (`target`), kernel-side crates in a process of the host with Windows' layouts
-//! (`target/native`), and Windows images (`target/windows`). All use `--locked`.
+//! (`target/native`), Windows images (`target/windows`), and the simulator as a library in Wine
+//! (`target/netio`). All use `--locked`.
 
 use std::env;
 use std::ffi::OsString;
@@ -14,6 +15,8 @@ use crate::process::Step;
 
 /// The target of a driver for 64-bit PCs.
 pub const X64: &str = "x86_64-pc-windows-msvc";
+/// The target of libraries that run in Wine's processes.
+pub const X64_GNU: &str = "x86_64-pc-windows-gnu";
 /// The target of a driver for 64-bit ARM.
 pub const ARM64: &str = "aarch64-pc-windows-msvc";
 /// The target of native tests. Naming it keeps build scripts apart from what they build.
@@ -64,11 +67,16 @@ pub fn windows_cargo(kit: &Kit, what: &str, subcommand: &[&str], target: &str) -
         "CARGO_TARGET_{}_LINKER",
         target.to_uppercase().replace('-', "_")
     );
+    for_windows(step, kit, target)
+        .env(linker, "lld-link-19")
+        .env("CARGO_TARGET_DIR", paths::target("windows"))
+}
+
+/// Has a Cargo build for a Windows target, with the kit.
+pub fn for_windows(step: Step, kit: &Kit, target: &str) -> Step {
     step.args(["--locked", "--target", target])
         .args(kit.source_arguments())
         .envs(kit.variables())
-        .env(linker, "lld-link-19")
-        .env("CARGO_TARGET_DIR", paths::target("windows"))
         // They would replace the flags of .cargo/config.toml, without which no image links.
         .env_remove("RUSTFLAGS")
         .env_remove("CARGO_ENCODED_RUSTFLAGS")
@@ -93,7 +101,8 @@ const BUILD_STD: [&str; 3] = [
     "profile.dev.package.compiler_builtins.opt-level=3",
 ];
 
-fn debian_cargo(what: &str) -> Step {
+/// A step that runs Debian's Cargo.
+pub fn debian_cargo(what: &str) -> Step {
     without_package_variables(Step::new(what, DEBIAN_CARGO))
         .env("RUSTC", DEBIAN_RUSTC)
         .env("RUSTC_BOOTSTRAP", "1")

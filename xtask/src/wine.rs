@@ -20,6 +20,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 
+use crate::netio::Netio;
 use crate::paths;
 use crate::process::{self, Step};
 
@@ -52,6 +53,7 @@ const STARTED: &str = "session started";
 #[derive(Debug)]
 pub struct Wine {
     prefix: PathBuf,
+    overrides: &'static str,
     log: Log,
     keeper: Child,
     /// Ends `keeper` when it is closed, also by the death of this process.
@@ -62,17 +64,32 @@ pub struct Wine {
 }
 
 impl Wine {
-    /// Starts Wine; makes the prefix first if there is none of this version of Wine.
-    pub fn start() -> Result<Self> {
+    /// Starts Wine, with its own `netio.sys` or with another; makes the prefix first if there is
+    /// none of this version of Wine.
+    pub fn start(netio: Option<&Netio>) -> Result<Self> {
         let home = paths::target("wine");
         fs::create_dir_all(&home).with_context(|| format!("cannot make {}", home.display()))?;
         let lock = lock(&home.join("lock"))?;
         let prefix = home.join("prefix");
         end_all(&prefix).context("cannot end what an earlier session left behind")?;
         make_prefix(&prefix)?;
-        let (keeper, keeper_input, log) = start_keeper(&prefix, &home.join("debug.log"))?;
+        let overrides = match netio {
+            Some(netio) => {
+                let system = drivers_folder(&prefix).join("..");
+                put(&netio.image, &drivers_folder(&prefix).join("netio.sys"))?;
+                put(
+                    &netio.bcryptprimitives,
+                    &system.join("bcryptprimitives.dll"),
+                )?;
+                OTHER_NETIO
+            }
+            None => OWN_NETIO,
+        };
+        let debug_log = home.join("debug.log");
+        let (keeper, keeper_input, log) = start_keeper(&prefix, overrides, &debug_log)?;
         let wine = Self {
             prefix,
+            overrides,
             log,
             keeper,
             keeper_input: Some(keeper_input),
@@ -103,20 +120,13 @@ impl Wine {
     pub fn install_image(&self, image: &Path) -> Result<String> {
         let name = image.file_name().and_then(OsStr::to_str);
         let name = name.with_context(|| format!("{} is not a file name", image.display()))?;
-        let place = drivers_folder(&self.prefix).join(name);
-        // A new file, not new content: a loaded image is mapped from the old one.
-        if place.exists() {
-            fs::remove_file(&place)
-                .with_context(|| format!("cannot remove {}", place.display()))?;
-        }
-        fs::copy(image, &place)
-            .with_context(|| format!("cannot copy {} to {}", image.display(), place.display()))?;
+        put(image, &drivers_folder(&self.prefix).join(name))?;
         Ok(name.to_owned())
     }
 
     /// A program of Wine to run in this session, as a silent step.
     fn command(&self, what: &str, program: &str) -> Step {
-        in_prefix(Step::new(what, "wine"), &self.prefix)
+        in_prefix(Step::new(what, "wine"), &self.prefix, self.overrides)
             .env("WINEDEBUG", "-all,err+sc")
             .arg(program)
             .time_limit(COMMAND_LIMIT)
@@ -170,17 +180,20 @@ pub fn version() -> Result<String> {
 }
 
 /// What every program in the prefix gets: no display, no questions, English messages.
-fn environment(prefix: &Path) -> [(&'static str, &OsStr); 4] {
+fn environment<'a>(prefix: &'a Path, overrides: &'a str) -> [(&'static str, &'a OsStr); 4] {
     [
         ("WINEPREFIX", prefix.as_os_str()),
         ("WINEARCH", OsStr::new("win64")),
-        (
-            "WINEDLLOVERRIDES",
-            OsStr::new("mscoree=;mshtml=;winemenubuilder.exe="),
-        ),
+        ("WINEDLLOVERRIDES", OsStr::new(overrides)),
         ("LC_ALL", OsStr::new("C")),
     ]
 }
+
+/// Which libraries Wine has from where: nothing that asks to be installed or shows something, and
+/// its own `netio.sys`, whatever lies in the prefix.
+const OWN_NETIO: &str = "mscoree=;mshtml=;winemenubuilder.exe=;netio.sys=b";
+/// The same, with the `netio.sys` that was put into the prefix.
+const OTHER_NETIO: &str = "mscoree=;mshtml=;winemenubuilder.exe=;netio.sys=n";
 
 /// Variables that would lead Wine elsewhere, or to a screen.
 const NOT_INHERITED: [&str; 5] = [
@@ -191,13 +204,24 @@ const NOT_INHERITED: [&str; 5] = [
     "WINEDLLPATH",
 ];
 
-fn in_prefix(step: Step, prefix: &Path) -> Step {
-    let step = step.envs(environment(prefix));
+fn in_prefix(step: Step, prefix: &Path, overrides: &str) -> Step {
+    let step = step.envs(environment(prefix, overrides));
     NOT_INHERITED.iter().fold(step, Step::env_remove)
 }
 
 fn drivers_folder(prefix: &Path) -> PathBuf {
     prefix.join("drive_c/windows/system32/drivers")
+}
+
+/// Puts a file into the prefix. A new file, not new content: a loaded image is mapped from the old
+/// one.
+fn put(file: &Path, place: &Path) -> Result<()> {
+    if place.exists() {
+        fs::remove_file(place).with_context(|| format!("cannot remove {}", place.display()))?;
+    }
+    fs::copy(file, place)
+        .with_context(|| format!("cannot copy {} to {}", file.display(), place.display()))?;
+    Ok(())
 }
 
 fn lock(path: &Path) -> Result<File> {
@@ -235,7 +259,8 @@ fn make_prefix(prefix: &Path) -> Result<()> {
         fs::remove_dir_all(prefix)
             .with_context(|| format!("cannot remove {}", prefix.display()))?;
     }
-    let made = in_prefix(Step::new("make the Wine prefix", "wine"), prefix)
+    let step = Step::new("make the Wine prefix", "wine");
+    let made = in_prefix(step, prefix, OWN_NETIO)
         .env("WINEDEBUG", "-all")
         .args(["wineboot", "--init"])
         .time_limit(CREATE_LIMIT)
@@ -252,11 +277,15 @@ fn make_prefix(prefix: &Path) -> Result<()> {
 }
 
 /// Starts the process that keeps Wine alive; the services that it starts inherit its debug output.
-fn start_keeper(prefix: &Path, debug_log: &Path) -> Result<(Child, ChildStdin, Log)> {
+fn start_keeper(
+    prefix: &Path,
+    overrides: &str,
+    debug_log: &Path,
+) -> Result<(Child, ChildStdin, Log)> {
     let mut command = Command::new("wine");
     command
         .args(["cmd", "/c", &format!("echo {STARTED} 1>&2 & pause")])
-        .envs(environment(prefix))
+        .envs(environment(prefix, overrides))
         // DbgPrint, and the loader's word on a DriverEntry that failed.
         .env("WINEDEBUG", "-all,+debugstr,err+ntoskrnl")
         .stdin(Stdio::piped())

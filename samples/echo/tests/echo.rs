@@ -1,9 +1,12 @@
-//! The whole driver on the simulator: `DriverEntry` to `DriverUnload`, with clients on the virtual
-//! network, over many schedules. The simulator checks at every unload that nothing is left.
+//! The whole driver on the simulator: `DriverEntry` to `DriverUnload`, with clients on its virtual
+//! network, over many schedules, and ordinary clients on the host's. The simulator checks at every
+//! unload that nothing is left.
 
 use std::{
-    net::SocketAddr,
+    io::{Read, Write},
+    net::{Shutdown, SocketAddr, TcpListener, TcpStream},
     sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use wdk_sys::{STATUS_ADDRESS_ALREADY_EXISTS, STATUS_DEVICE_NOT_READY, STATUS_INVALID_PARAMETER};
@@ -177,6 +180,51 @@ fn driver_without_a_provider_does_not_wait_for_ever() {
         sim.provider_never_ready();
         let refused = sim.load("wsk_echo", wsk_echo::driver_entry).err();
         assert_eq!(refused, Some(STATUS_DEVICE_NOT_READY));
+    });
+}
+
+/// What an ordinary client gets back for `data`, until the driver has ended the connection as well.
+fn echo_to_ordinary_client(address: SocketAddr, data: Vec<u8>) -> Vec<u8> {
+    let mut stream = TcpStream::connect(address).expect("the driver listens");
+    let limit = Some(Duration::from_secs(20));
+    stream.set_read_timeout(limit).expect("a time limit");
+    let mut sender = stream.try_clone().expect("a second handle");
+    let sending = std::thread::spawn(move || {
+        sender.write_all(&data).expect("the connection holds");
+        sender.shutdown(Shutdown::Write).expect("connected");
+    });
+    let mut received = Vec::new();
+    stream.read_to_end(&mut received).expect("a graceful end");
+    sending.join().expect("all was sent");
+    received
+}
+
+#[test]
+fn driver_serves_ordinary_clients_of_the_host_and_unloads() {
+    const CLIENTS: u8 = 4;
+    let _alone = alone();
+    wsk_sim::builder().host_network().run(|sim| {
+        let free = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
+        let address = free.local_addr().expect("it is bound");
+        drop(free);
+        let port = RegistryValue::Dword(address.port().into());
+        sim.set_registry_value(PARAMETERS, "Port", port);
+        let driver = load(sim);
+        let clients: Vec<_> = (0..CLIENTS)
+            .map(|i| {
+                let data: Vec<u8> = (0..=248_u8).cycle().take(200_000).map(|n| n ^ i).collect();
+                std::thread::spawn(move || {
+                    assert!(echo_to_ordinary_client(address, data.clone()) == data);
+                })
+            })
+            .collect();
+        for client in clients {
+            sim.outside(|| client.join()).expect("every byte came back");
+        }
+        driver.unload(sim);
+        let line = last_line(sim);
+        assert!(line.contains(": connections=4 "), "{line}");
+        assert!(line.ends_with(" operations=0 buffers=0 sockets=0 late_allocations=0"));
     });
 }
 

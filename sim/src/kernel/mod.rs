@@ -4,7 +4,7 @@
 //! kernel (checked against `wdk-sys` in `exports`), over safe code that keeps the books and
 //! enforces the rules.
 //!
-//! - `layout`, `object`: views of what driver and kernel share in memory
+//! - `layout`, `object`, `own_mdl`: views of what driver and kernel share in memory
 //! - `pool`, `lookaside`, `lent`, `mdl`, `pages`: memory
 //! - `irql`, `region`, `wait`, `timer`, `dpc`, `thread`, `work_item`: execution
 //! - `event`, `queue`, `spin_lock`, `fast_mutex`, `resource`, `rundown`: synchronisation
@@ -34,6 +34,7 @@ mod list;
 mod lookaside;
 pub(crate) mod mdl;
 pub(crate) mod object;
+mod own_mdl;
 mod pages;
 pub(crate) mod pool;
 mod queue;

@@ -5,18 +5,85 @@
 //! neither.
 //!
 //! - `virtual_net`: in memory, everything decided by the seed
+//! - `host`: sockets of the host
 //! - `peer`: the user-mode side for tests
 
+mod host;
+#[cfg(not(windows))]
 mod peer;
+#[cfg(not(windows))]
 mod virtual_net;
 
+#[cfg(not(windows))]
 pub use peer::{Connecting, Listener, Peer};
-pub(crate) use virtual_net::VirtualNet;
 
 use std::net::{IpAddr, SocketAddr};
+use std::ops::Deref;
 use std::sync::Arc;
 
 use wdk_sys::NTSTATUS;
+
+use crate::sim::Shared;
+use host::HostNet;
+#[cfg(not(windows))]
+use virtual_net::VirtualNet;
+
+/// The network of one simulation.
+pub(crate) enum Net {
+    #[cfg(not(windows))]
+    Virtual(VirtualNet),
+    Host(HostNet),
+}
+
+impl Net {
+    #[cfg(not(windows))]
+    pub(crate) fn new(host: bool) -> Self {
+        if host {
+            Self::Host(HostNet::new())
+        } else {
+            Self::Virtual(VirtualNet::default())
+        }
+    }
+
+    #[cfg(windows)]
+    pub(crate) fn new() -> Self {
+        Self::Host(HostNet::new())
+    }
+
+    fn host(&self) -> Option<&HostNet> {
+        match self {
+            #[cfg(not(windows))]
+            Self::Virtual(_) => None,
+            Self::Host(net) => Some(net),
+        }
+    }
+
+    /// Begins to deliver what happens to `sim`.
+    pub(crate) fn start(&self, sim: &Arc<Shared>) {
+        if let Some(net) = self.host() {
+            net.start(sim);
+        }
+    }
+
+    /// The simulation is over: nothing of the network is left.
+    pub(crate) fn end(&self) {
+        if let Some(net) = self.host() {
+            net.end();
+        }
+    }
+}
+
+impl Deref for Net {
+    type Target = dyn Network;
+
+    fn deref(&self) -> &Self::Target {
+        match self {
+            #[cfg(not(windows))]
+            Self::Virtual(net) => net,
+            Self::Host(net) => net,
+        }
+    }
+}
 
 /// Called when something has changed; on an arbitrary thread at `DISPATCH_LEVEL` or below, with no
 /// lock held.
@@ -123,6 +190,8 @@ pub(crate) trait Network: Send + Sync {
     fn addresses(&self, endpoint: EndpointId) -> Option<(SocketAddr, SocketAddr)>;
     /// Hands over as many bytes as the transport takes now.
     fn send(&self, endpoint: EndpointId, data: &[u8]) -> Result<usize, NTSTATUS>;
+    /// Whether there is anything to receive: data, the end, or a failure.
+    fn is_readable(&self, endpoint: EndpointId) -> bool;
     /// Takes at most `limit` bytes; all that are there if `all`, else as many as the network cares
     /// to give. A limit of 0 only looks: data is told by no bytes, its end by the end.
     fn receive(&self, endpoint: EndpointId, limit: usize, all: bool) -> Result<Received, NTSTATUS>;

@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering::SeqCst;
 
 use wdk_sys::NTSTATUS;
 
-use super::{Bind, BindingId, EndpointId, Network, Protocol, Received, Watcher};
+use super::{Bind, BindingId, EndpointId, Protocol, Received, Watcher};
 use crate::current::current;
 use crate::kernel::layout::Header;
 use crate::kernel::object::{NOTIFICATION_EVENT, Object};
@@ -35,7 +35,7 @@ pub struct Listener {
     changed: Arc<Header>,
 }
 
-fn event() -> (Arc<Header>, Watcher) {
+pub(super) fn event() -> (Arc<Header>, Watcher) {
     let event = Arc::new(Header::new(NOTIFICATION_EVENT, size_of::<Header>(), 0));
     let header = Arc::clone(&event);
     let watcher = Arc::new(move || {
@@ -58,7 +58,7 @@ fn tcp(address: SocketAddr) -> Bind {
 }
 
 /// Tries until something comes of it.
-fn wait_for<T>(
+pub(super) fn wait_for<T>(
     event: &Header,
     function: &'static str,
     mut attempt: impl FnMut() -> Option<T>,

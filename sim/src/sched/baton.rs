@@ -25,6 +25,7 @@ impl Sched {
         if state.step() {
             stuck(me, state, &Choice::Livelock);
         }
+        state.catch_up();
         if !state.may_preempt() {
             return;
         }
@@ -39,14 +40,16 @@ impl Sched {
                 drop(state);
                 carry(me, delivery);
             }
-            why @ (Choice::Hang | Choice::Livelock) => stuck(me, state, &why),
+            why => stuck(me, state, &why),
         }
     }
 
     /// Runs others until the caller, which is not ready, is ready again and chosen.
     pub(super) fn block<'a>(&'a self, me: &Arc<Thread>, mut state: MutexGuard<'a, State>) {
         loop {
-            match state.choose(&me.sim, me.irql() < irql::DISPATCH) {
+            let (now, choice) = self.choose(me, state, me.irql() < irql::DISPATCH);
+            state = now;
+            match choice {
                 Choice::Thread(id) if id == me.id => return,
                 Choice::Thread(id) => return switch(me, state, id),
                 Choice::Host(delivery) => {
@@ -57,8 +60,17 @@ impl Sched {
                     state = self.state();
                     state.end_hosting(me.id, status);
                 }
-                why @ (Choice::Hang | Choice::Livelock) => stuck(me, state, &why),
+                why => stuck(me, state, &why),
             }
+        }
+    }
+
+    /// Runs others until the caller is chosen. It carries no deliveries meanwhile.
+    pub(super) fn give_way(&self, me: &Arc<Thread>, state: MutexGuard<'_, State>) {
+        match self.choose(me, state, false) {
+            (_, Choice::Thread(id)) if id == me.id => {}
+            (state, Choice::Thread(id)) => switch(me, state, id),
+            (state, why) => stuck(me, state, &why),
         }
     }
 
@@ -132,7 +144,10 @@ impl Sched {
 
     /// Ends the simulation: no thread runs on once it has given control back.
     pub(crate) fn stop(&self) {
+        let state = self.state();
         self.stopped.store(true, SeqCst);
+        drop(state);
+        self.news.notify_one();
     }
 
     /// Ends the calling thread for good, in the middle of whatever it does.
@@ -248,11 +263,7 @@ fn help(me: &Arc<Thread>) {
         let mut state = sched.state();
         state.make_waiting(me.id, Status::Waiting);
         state.idle_helpers.push(me.id);
-        match state.choose(&me.sim, false) {
-            Choice::Thread(id) if id == me.id => {}
-            Choice::Thread(id) => switch(me, state, id),
-            why => stuck(me, state, &why),
-        }
+        sched.give_way(me, state);
     }
 }
 
@@ -268,9 +279,9 @@ fn exit(me: &Arc<Thread>) {
     state.slots[me.id].thread = None;
     me.object().header().state.store(1, SeqCst);
     state.signal(me.object());
-    match state.choose(&me.sim, false) {
-        Choice::Thread(id) => state.baton = id,
-        why => stuck(me, state, &why),
+    match sched.choose(me, state, false) {
+        (mut state, Choice::Thread(id)) => state.baton = id,
+        (state, why) => stuck(me, state, &why),
     }
 }
 

@@ -6,7 +6,8 @@
 use std::collections::{BTreeMap, HashMap};
 use std::mem::take;
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::time::Instant;
 
 use super::thread::Thread;
 use super::wait::Wait;
@@ -20,6 +21,8 @@ use crate::verifier::DriverNumber;
 pub(crate) struct Sched {
     /// Set when the simulation is over.
     pub(super) stopped: AtomicBool,
+    /// Notified when a delivery or a thread arrives; matters in real time only.
+    pub(super) news: Condvar,
     state: Mutex<State>,
 }
 
@@ -53,6 +56,8 @@ pub(super) enum Status {
     Ready,
     Waiting,
     Spinning(usize),
+    /// Waits for code of the test that is no part of the simulation.
+    Outside,
     Exited,
 }
 
@@ -83,6 +88,8 @@ pub(super) enum Choice {
     Thread(usize),
     /// Run it here, on top of the choosing thread.
     Host(Delivery),
+    /// Nothing can run before news from outside, or before this time.
+    Wait(Option<u64>),
     /// Nothing can ever run again.
     Hang,
     /// Too many choices.
@@ -94,6 +101,8 @@ pub(crate) struct State {
     pub(super) baton: usize,
     rng: Rng,
     pub(super) now: u64,
+    /// When real time began; `None` if time is virtual.
+    pub(super) began: Option<Instant>,
     pub(super) slots: Vec<Slot>,
     pub(super) ready: Vec<usize>,
     pub(super) dispatch: Vec<Delivery>,
@@ -105,6 +114,10 @@ pub(crate) struct State {
     pub(super) idle_helpers: Vec<usize>,
     /// The body's thread once the body has returned: it goes on when nothing else can.
     pub(super) draining: Option<usize>,
+    /// How many threads wait for code outside of the simulation.
+    pub(super) outside: usize,
+    /// Nothing can run: news is waited for.
+    pub(super) idle: bool,
     pub(super) steps: u64,
     /// After so many steps without an end a simulation is taken to be in a live lock.
     pub(super) step_limit: u64,
@@ -117,10 +130,12 @@ impl Sched {
     pub(crate) fn new(config: &Config, rng: Rng) -> Self {
         Self {
             stopped: AtomicBool::new(false),
+            news: Condvar::new(),
             state: Mutex::new(State {
                 baton: 0,
                 rng,
                 now: 0,
+                began: config.host_network.then(Instant::now),
                 slots: Vec::new(),
                 ready: Vec::new(),
                 dispatch: Vec::new(),
@@ -131,6 +146,8 @@ impl Sched {
                 timers: HashMap::new(),
                 idle_helpers: Vec::new(),
                 draining: None,
+                outside: 0,
+                idle: false,
                 steps: 0,
                 step_limit: config.step_limit,
                 preempt_one_in: config.preempt_one_in,
@@ -140,19 +157,9 @@ impl Sched {
     }
 
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
-        lock(&self.state)
-    }
-
-    /// Virtual time in units of 100 ns.
-    pub(crate) fn now(&self) -> u64 {
-        self.state().now
-    }
-
-    /// Moves the clock a little: whoever asks for the time in a loop sees it pass.
-    pub(crate) fn tick(&self) -> u64 {
-        let mut state = self.state();
-        state.now += 1;
-        state.now
+        let mut state = lock(&self.state);
+        state.follow_clock();
+        state
     }
 
     /// A choice that is not about threads: how many bytes arrive, whether a request completes
@@ -172,6 +179,8 @@ impl Sched {
             let due = state.now + delay;
             state.add_timed(due, Timed::Delivery(delivery));
         }
+        drop(state);
+        self.news.notify_one();
     }
 
     /// Takes a DPC out of the queue again; false if it is not there.
@@ -218,9 +227,13 @@ impl Sched {
         self.state().steps
     }
 
-    /// The thread that runs.
-    pub(crate) fn describe_running(&self) -> String {
+    /// Who does not go on: the thread that runs, or all if none can.
+    pub(crate) fn describe_unresponsive(&self) -> String {
         let state = self.state();
+        if state.idle {
+            let blocked = state.describe_blocked();
+            return format!("nothing arrives from outside for threads that wait:\n{blocked}");
+        }
         let id = state.baton;
         let thread = state.slots.get(id).and_then(|slot| slot.thread.as_ref());
         thread.map_or_else(|| format!("thread {id}"), |thread| thread.describe())
@@ -325,11 +338,15 @@ impl State {
             if self.step() {
                 return Choice::Livelock;
             }
+            self.catch_up();
             let (ready, dispatch) = (self.ready.len(), self.dispatch.len());
             let total = ready + dispatch + self.passive.len();
             if total == 0 {
-                if let Some(id) = self.draining {
+                if let Some(id) = self.draining.filter(|_| self.outside == 0) {
                     return Choice::Thread(id);
+                }
+                if self.began.is_some() {
+                    return Choice::Wait(self.next_due());
                 }
                 if !self.advance() {
                     return Choice::Hang;
@@ -352,25 +369,6 @@ impl State {
         }
     }
 
-    /// Moves the clock to the next thing that is due; false if there is none.
-    fn advance(&mut self) -> bool {
-        let Some((&(due, _), _)) = self.timed.first_key_value() else {
-            return false;
-        };
-        self.now = self.now.max(due);
-        while let Some(entry) = self.timed.first_entry() {
-            if entry.key().0 > self.now {
-                break;
-            }
-            match entry.remove() {
-                Timed::WaitTimeout(id) => self.time_out(id),
-                Timed::Timer(timer) => self.expire(timer),
-                Timed::Delivery(delivery) => self.push(delivery),
-            }
-        }
-        true
-    }
-
     /// The threads that cannot go on, and what each waits for.
     pub(super) fn describe_blocked(&self) -> String {
         let mut text = String::new();
@@ -381,6 +379,7 @@ impl State {
                 (Status::Spinning(address), _) => {
                     format!("spins for the spin lock at {address:#x}")
                 }
+                (Status::Outside, _) => "waits in Sim::outside".to_owned(),
                 _ => continue,
             };
             text.extend(["  ", &thread.describe(), " ", &what, "\n"]);

@@ -146,6 +146,6 @@ rules! {
     Hang: "no thread can ever run again: each waits for what only another could do",
     Livelock: "the simulation goes on and on (for more scheduling points than the test allows)",
     Unresponsive:
-        "a thread must not run for long (a minute of real time, unless the test says otherwise) \
-         without calling the kernel",
+        "a simulation must not do nothing for long (a minute of real time, unless the test says \
+         otherwise): a thread does not call the kernel, or what all wait for does not arrive",
 }

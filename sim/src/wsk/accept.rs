@@ -25,7 +25,7 @@ use super::tables::Category::{Connection, Listen, Stream};
 use super::{address, callbacks, close, progress};
 use crate::kernel::pool::check_not_paged;
 use crate::kernel::thread::Context;
-use crate::net::{Arrival, Network};
+use crate::net::Arrival;
 use crate::sim::{Shared, lock, offence};
 use crate::verifier::Rule;
 

@@ -20,7 +20,7 @@ use super::tables::Category::{self, Connection, Datagram, Listen, Stream};
 use super::{accept, sharing};
 use crate::kernel::pool::check_not_paged;
 use crate::kernel::thread::Context;
-use crate::net::{Bind, Network};
+use crate::net::Bind;
 use crate::sim::{Shared, lock};
 
 const BINDABLE: [Category; 4] = [Listen, Connection, Datagram, Stream];

@@ -20,7 +20,6 @@ use super::send::Sending;
 use super::socket::{Flow, State};
 use super::tables::Category::{Connection, Stream};
 use crate::kernel::pool::check_not_paged;
-use crate::net::Network;
 use crate::sim::lock;
 
 /// `WskConnectEx` takes no more first data than this.

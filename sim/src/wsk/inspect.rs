@@ -21,7 +21,7 @@ use super::socket::{Socket, State};
 use super::tables::Category::Listen;
 use super::{callbacks, progress};
 use crate::kernel::pool::check_not_paged;
-use crate::net::{Network, Request, RequestId};
+use crate::net::{Request, RequestId};
 use crate::sim::{Shared, lock, offence};
 use crate::verifier::Rule;
 

@@ -14,7 +14,7 @@ use super::call::Call;
 use super::connect::check_connected;
 use super::request::{Answer, Lane, Turn, Work};
 use super::tables::Category::{Connection, Stream};
-use crate::net::{Network, Received};
+use crate::net::Received;
 use crate::sim::lock;
 
 /// How many bytes `WSK_FLAG_DRAIN` drops at a time.

@@ -7,6 +7,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
+#[cfg(not(windows))]
 use std::time::Duration;
 
 use wdk_sys::{
@@ -29,9 +30,12 @@ use crate::kernel::layout::Header;
 use crate::kernel::object::Object;
 use crate::kernel::wait::check_may_block;
 use crate::sched::Thread;
-use crate::sim::{Shared, Sim, lock, offence};
+#[cfg(not(windows))]
+use crate::sim::Sim;
+use crate::sim::{Shared, lock, offence};
 use crate::verifier::Rule;
 
+#[cfg(not(windows))]
 impl Sim {
     /// Has the provider become ready only when `delay` has passed from now.
     pub fn provider_ready_after(&self, delay: Duration) {

@@ -16,7 +16,6 @@ use super::indication;
 use super::progress;
 use super::request::{Answer, Lane, Turn, Work};
 use super::tables::Category::{Connection, Stream};
-use crate::net::Network;
 use crate::sim::lock;
 
 /// Bytes on their way to the network.

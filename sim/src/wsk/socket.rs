@@ -22,7 +22,7 @@ use super::request::{LANES, Lane, Request};
 use super::tables::Category;
 use super::{progress, sharing};
 use crate::kernel::thread::Context;
-use crate::net::{BindingId, EndpointId, Network, Protocol, Watcher};
+use crate::net::{BindingId, EndpointId, Protocol, Watcher};
 use crate::sim::{Shared, lock, offence};
 use crate::verifier::{Rule, Site};
 

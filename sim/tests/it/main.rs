@@ -12,6 +12,7 @@ mod csq;
 mod driver;
 mod exhaustive;
 mod handlers;
+mod host;
 mod inspect;
 mod irps;
 mod kernel;

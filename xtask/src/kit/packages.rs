@@ -14,9 +14,11 @@ use crate::process::{Step, ask};
 pub const LIBCLANG: &str = "/usr/lib/llvm-19/lib";
 
 /// Needed by every build: compiler and library for bindgen, linker and librarian, mingw's headers
-/// and export lists, the signing tools, and Wine to load the driver in.
-const ALWAYS: [&str; 8] = [
+/// and export lists, and its linker for libraries in Wine, the signing tools, and Wine to load the
+/// driver in.
+const ALWAYS: [&str; 9] = [
     "clang-19",
+    "gcc-mingw-w64-x86-64-win32",
     "libclang1-19",
     "lld-19",
     "mingw-w64-x86-64-dev",

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
-use super::{INSTALL, TICK, environment};
+use super::{INSTALL, OWN_NETIO, TICK, environment};
 
 /// How long Wine may take to end when it is asked to, and again when it is made to.
 const END_LIMIT: Duration = Duration::from_secs(10);
@@ -56,7 +56,7 @@ pub fn end_all(prefix: &Path) -> Result<()> {
 fn ask_server_to_end(prefix: &Path) -> Result<()> {
     let mut server = Command::new("wineserver")
         .arg("-k")
-        .envs(environment(prefix))
+        .envs(environment(prefix, OWN_NETIO))
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null())

@@ -18,7 +18,8 @@ use std::sync::{Mutex, MutexGuard};
 use wdk_sys::NTSTATUS;
 
 use super::{
-    Arrival, Bind, BindingId, Datagram, EndpointId, Network, Received, Request, RequestId, Watcher,
+    Arrival, Bind, BindingId, Datagram, EndpointId, Net, Network, Received, Request, RequestId,
+    Watcher,
 };
 use crate::current::current;
 use crate::kernel::irql::DISPATCH;
@@ -66,7 +67,11 @@ fn schedule(call: impl FnOnce(&VirtualNet) + Send + 'static) {
     };
     let job = Job {
         irql: DISPATCH,
-        work: Work::Call(Box::new(|| call(&current().sim.net))),
+        work: Work::Call(Box::new(|| {
+            if let Net::Virtual(net) = &current().sim.net {
+                call(net);
+            }
+        })),
     };
     sched.deliver(delay as u64, job);
 }
@@ -142,6 +147,10 @@ impl Network for VirtualNet {
 
     fn send(&self, endpoint: EndpointId, data: &[u8]) -> Result<usize, NTSTATUS> {
         self.state().send(endpoint, data)
+    }
+
+    fn is_readable(&self, endpoint: EndpointId) -> bool {
+        !matches!(self.state().receive(endpoint, 0, true), Ok(Received::Empty))
     }
 
     fn receive(&self, endpoint: EndpointId, limit: usize, all: bool) -> Result<Received, NTSTATUS> {
