@@ -9,6 +9,7 @@ mod common;
 mod csq;
 mod driver;
 mod handlers;
+mod indications;
 mod inspect;
 mod irps;
 mod kernel;
