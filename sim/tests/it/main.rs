@@ -12,7 +12,11 @@ mod csq;
 mod driver;
 mod exhaustive;
 mod handlers;
+<<<<<<< HEAD
 mod host;
+=======
+mod indications;
+>>>>>>> events
 mod inspect;
 mod irps;
 mod kernel;
