@@ -12,11 +12,8 @@ mod csq;
 mod driver;
 mod exhaustive;
 mod handlers;
-<<<<<<< HEAD
 mod host;
-=======
 mod indications;
->>>>>>> events
 mod inspect;
 mod irps;
 mod kernel;
