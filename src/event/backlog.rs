@@ -186,6 +186,7 @@ macro_rules! stream {
             #[doc = concat!("The next ", $what, "; none once the listener is closed or dead and all have been taken.")]
             ///
             /// Dropping the future loses nothing.
+            #[expect(clippy::should_implement_trait, reason = "as streams of other crates have it")]
             pub fn next(&mut self) -> $next<'_> {
                 $next(self)
             }

@@ -16,7 +16,7 @@ use crate::{
     op::{
         core::CoreRef,
         event_calls,
-        retained::{Budget, List, Retention},
+        retained::{Budget, Retention},
     },
     status::{Error, Result, Status},
 };
@@ -204,11 +204,10 @@ impl Received<'_> {
     /// it is a success and they are not all.
     pub(super) fn conclude(self, core: &CoreRef) -> (NTSTATUS, Option<usize>) {
         let (mut status, count) = match &self.answer {
-            Answer::Consumed => (STATUS_SUCCESS, None),
             Answer::Partly(count) => (STATUS_SUCCESS, Some(*count)),
             Answer::Refused => (STATUS_DATA_NOT_ACCEPTED, None),
             Answer::Retained(retention) if retention.event_returns() => (STATUS_PENDING, None),
-            Answer::Retained(_) => (STATUS_SUCCESS, None),
+            Answer::Consumed | Answer::Retained(_) => (STATUS_SUCCESS, None),
         };
         core.let_go_before_closing(|| {
             // The socket is closed now, and the list must not outlive it.
@@ -300,7 +299,7 @@ impl<'call> Indication<'call> {
         if self.is_wanted_back_soon() {
             return Err(self);
         }
-        let (list, length) = (List::Data(self.data.list), self.data.len());
+        let (list, length) = (self.data.list, self.data.len());
         let release = event_calls::release_of_connection;
         // SAFETY: in the event that brought the list, and the socket is held (the promise of
         // `new`); the socket is a connection.
@@ -369,11 +368,9 @@ impl Retained {
     ///
     /// [`Closed`](crate::ErrorKind::Closed): the socket is being closed, and the data is gone.
     pub fn with<R>(&self, read: impl FnOnce(Data<'_>) -> R) -> Result<R> {
-        self.0.read(|list| match list {
-            // SAFETY: retained while `read` runs.
-            List::Data(list) => read(unsafe { Data::new(list, self.0.length()) }),
-            List::Datagrams(_) => unreachable!("made of an indication of stream data"),
-        })
+        // SAFETY: retained while `read` runs.
+        self.0
+            .read(|list| read(unsafe { Data::new(list, self.0.length()) }))
     }
 }
 

@@ -46,10 +46,10 @@ impl InspectId {
     }
 
     pub(crate) fn to_raw(self) -> WSK_INSPECT_ID {
-        let mut raw = WSK_INSPECT_ID::default();
-        raw.Key = self.key;
-        raw.SerialNumber = self.serial_number;
-        raw
+        WSK_INSPECT_ID {
+            Key: self.key,
+            SerialNumber: self.serial_number,
+        }
     }
 }
 

@@ -146,7 +146,9 @@ unsafe extern "C" fn accept_event<H: ListenEvents>(
     };
     let mut taken = None;
     // SAFETY: WSK passes null or complete addresses, for the duration of the call [wsk 7.3].
-    let addresses = unsafe { (SocketAddress::read(local), SocketAddress::read(remote)) };
+    let local = unsafe { SocketAddress::read(local) };
+    // SAFETY: as above.
+    let addresses = (local, unsafe { SocketAddress::read(remote) });
     // SAFETY: in the accept event, with its socket; concluded below.
     let offer = unsafe { Offer::new(&core, socket, addresses, &mut taken) };
     listening.handler.accept(offer);
@@ -178,7 +180,9 @@ unsafe extern "C" fn inspect_event<H: ListenEvents>(
     // SAFETY: WSK passes an ID that is valid during the call [wsk 7.9].
     let id = InspectId::from_raw(unsafe { id.read() });
     // SAFETY: WSK passes null or complete addresses, for the duration of the call.
-    let addresses = unsafe { (SocketAddress::read(local), SocketAddress::read(remote)) };
+    let local = unsafe { SocketAddress::read(local) };
+    // SAFETY: as above.
+    let addresses = (local, unsafe { SocketAddress::read(remote) });
     let request = InspectRequest::new(&core, &listening.waiting, id, addresses);
     listening.handler.inspect(request).into_raw()
 }

@@ -37,8 +37,10 @@ impl<T: Default> PoolSlice<T> {
         let size = size_of::<T>().checked_mul(length).ok_or(too_many)?;
         let values = pool::allocate_bytes(size)?.cast::<T>();
         for index in 0..length {
-            // SAFETY: within the block, which is aligned.
-            unsafe { values.add(index).write(T::default()) };
+            // SAFETY: within the block.
+            let place = unsafe { values.add(index) };
+            // SAFETY: aligned, as the block is.
+            unsafe { place.write(T::default()) };
         }
         Ok(Self { values, length })
     }

@@ -26,13 +26,13 @@ use crate::status::{Error, Result, Status, check};
 
 /// What enables or disables the events of `mask`.
 fn event_control(mask: ULONG) -> WSK_EVENT_CALLBACK_CONTROL {
-    let mut control = WSK_EVENT_CALLBACK_CONTROL::default();
-    control.NpiId = (&raw const NPI_WSK_INTERFACE_ID).cast_mut();
-    control.EventMask = mask;
-    control
+    WSK_EVENT_CALLBACK_CONTROL {
+        NpiId: (&raw const NPI_WSK_INTERFACE_ID).cast_mut(),
+        EventMask: mask,
+    }
 }
 
-/// WskControlSocket with SO_WSK_EVENT_CALLBACK, which enables without an IRP [wsk 6.2].
+/// WskControlSocket with `SO_WSK_EVENT_CALLBACK`, which enables without an IRP [wsk 6.2].
 pub(crate) fn enable_events(core: &CoreRef, mask: ULONG) -> Result<()> {
     const CALL: &str = "WskControlSocket";
     let call = core.enter(CALL)?;
@@ -60,7 +60,7 @@ pub(crate) fn enable_events(core: &CoreRef, mask: ULONG) -> Result<()> {
     check(CALL, status)
 }
 
-/// WskControlSocket with SO_WSK_EVENT_CALLBACK and an IRP, which completes when the event is off and
+/// WskControlSocket with `SO_WSK_EVENT_CALLBACK` and an IRP, which completes when the event is off and
 /// no callback for it runs any more [wsk 6.4].
 pub(crate) fn disable_event(core: &CoreRef, event: ULONG) -> Started {
     let control = event_control(event | WSK_EVENT_DISABLE);
@@ -69,7 +69,7 @@ pub(crate) fn disable_event(core: &CoreRef, event: ULONG) -> Started {
     set_option(core, SO_WSK_EVENT_CALLBACK, arguments)
 }
 
-/// WskControlSocket with SO_CONDITIONAL_ACCEPT, before the bind [wsk 7.6].
+/// WskControlSocket with `SO_CONDITIONAL_ACCEPT`, before the bind [wsk 7.6].
 pub(crate) fn set_conditional_accept(core: &CoreRef, on: bool) -> Started {
     let mut arguments = Arguments::none();
     arguments.put_extra(ULONG::from(on));
@@ -100,7 +100,7 @@ fn set_option(core: &CoreRef, option: ULONG, arguments: Arguments) -> Started {
     start(core, "WskControlSocket", Payload::Nothing, arguments, wsk)
 }
 
-/// WskInspectComplete, in a slot that was set aside for it.
+/// `WskInspectComplete`, in a slot that was set aside for it.
 pub(crate) fn inspect_complete(
     listener: &CoreRef,
     slot: NonNull<Slot>,
@@ -151,13 +151,12 @@ const _: () = assert!(
     "one function releases for both"
 );
 
-/// WskRelease of a connection.
+/// `WskRelease` of a connection.
 ///
 /// # Safety
 ///
 /// An open connection socket, and a list of its own that was retained and not released.
 pub(crate) unsafe fn release_of_connection(socket: *mut WSK_SOCKET, list: List) {
-    let List::Data(list) = list else { return };
     // SAFETY: an open socket (the caller's promise).
     let table = unsafe { (*socket).Dispatch }.cast::<WSK_PROVIDER_CONNECTION_DISPATCH>();
     // SAFETY: a connection socket (the caller's promise) points to this table; the slot is at the

@@ -16,7 +16,7 @@ use core::{
     sync::atomic::{AtomicU8, AtomicUsize, Ordering},
 };
 
-use wsk_sys::{WSK_DATA_INDICATION, WSK_DATAGRAM_INDICATION, WSK_SOCKET};
+use wsk_sys::{WSK_DATA_INDICATION, WSK_SOCKET};
 
 use super::core::CoreRef;
 use crate::{mem::arc::PoolArc, status::Result, sync::spin::SpinLock};
@@ -25,11 +25,7 @@ const RETURNED: u8 = 1;
 const RELEASED: u8 = 2;
 
 /// A list as an event brought it.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum List {
-    Data(NonNull<WSK_DATA_INDICATION>),
-    Datagrams(NonNull<WSK_DATAGRAM_INDICATION>),
-}
+pub(crate) type List = NonNull<WSK_DATA_INDICATION>;
 
 /// `WskRelease` of the socket's table.
 ///
