@@ -8,7 +8,7 @@
 #![expect(unsafe_code, reason = "a cancel routine, and views of pending IRPs")]
 
 use core::sync::atomic::Ordering::SeqCst;
-use std::sync::Arc;
+use std::sync::{Arc, MutexGuard};
 
 use wdk_sys::{
     IRP, NTSTATUS, PDEVICE_OBJECT, PIRP, STATUS_CANCELLED, STATUS_FILE_FORCED_CLOSED,
@@ -48,20 +48,7 @@ pub(super) fn submit(call: &Call, mut work: Box<dyn Work>) -> NTSTATUS {
     let free = state.lanes[lane].is_empty() && state.mover == Mover::Idle;
     let attempt = at_once && free && !state.dead && !events::goes_first(sim, &state, work.lane());
     if attempt && let Some(answer) = work.attempt(&mut turn(sim, socket, &mut state)) {
-        let hands_over = work.hands_bytes_over();
-        if hands_over {
-            state.incoming.hand_to_request(call.irp.addr());
-        }
-        drop(state);
-        let status = call.complete(answer);
-        if hands_over
-            && lock(&socket.state)
-                .incoming
-                .was_handed_to_request(call.irp.addr())
-        {
-            schedule(sim, socket);
-        }
-        return status;
+        return complete_at_once(call, state, work.hands_bytes_over(), answer);
     }
     let idle = !attempt && state.lanes[lane].is_empty();
     let cancelled = pend(call, work.as_ref());
@@ -76,6 +63,31 @@ pub(super) fn submit(call: &Call, mut work: Box<dyn Work>) -> NTSTATUS {
     }
     sim.sched.point(&call.me);
     STATUS_PENDING
+}
+
+/// Completes a request before its call returns. Events may be due when it has taken bytes.
+fn complete_at_once(
+    call: &Call,
+    mut state: MutexGuard<'_, State>,
+    hands_bytes_over: bool,
+    answer: Answer,
+) -> NTSTATUS {
+    let irp = call.irp.addr();
+    if !hands_bytes_over {
+        drop(state);
+        return call.complete(answer);
+    }
+    state.incoming.hand_to_request(irp);
+    drop(state);
+    let status = call.complete(answer);
+    let mut state = lock(&call.socket.state);
+    let wanted = state.incoming.was_handed_to_request(irp);
+    let watched = state.events.is_enabled(events::OF_CONNECTIONS);
+    drop(state);
+    if wanted || watched {
+        schedule(&call.me.sim, &call.socket);
+    }
+    status
 }
 
 fn turn<'a>(sim: &'a Arc<Shared>, socket: &'a Arc<Socket>, state: &'a mut State) -> Turn<'a> {

@@ -168,6 +168,10 @@ impl Work for Drain {
         Lane::Receive
     }
 
+    fn hands_bytes_over(&self) -> bool {
+        true
+    }
+
     fn attempt(&mut self, turn: &mut Turn<'_>) -> Option<Answer> {
         if turn.state.incoming.is_busy() {
             return None;

@@ -13,6 +13,7 @@ mod driver;
 mod exhaustive;
 mod handlers;
 mod host;
+mod indications;
 mod inspect;
 mod irps;
 mod kernel;

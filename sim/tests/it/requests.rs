@@ -6,13 +6,18 @@
 use core::ffi::c_void;
 use core::ptr;
 use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
 
-use wdk_sys::{NTSTATUS, PIRP, SIZE_T, ULONG};
+use wdk_sys::ntddk::{IoCancelIrp, KeSetEvent};
+use wdk_sys::{
+    KEVENT, NTSTATUS, PDEVICE_OBJECT, PIRP, PVOID, SIZE_T, STATUS_MORE_PROCESSING_REQUIRED, ULONG,
+};
 use wsk_sim::{Peer, Sim};
 use wsk_sys::{
-    IPPROTO, NPI_WSK_INTERFACE_ID, SO_CONDITIONAL_ACCEPT, SO_WSK_EVENT_CALLBACK, SOCK_STREAM,
-    SOL_SOCKET, WSK_CONTROL_SOCKET_TYPE, WSK_EVENT_CALLBACK_CONTROL, WSK_EVENT_DISABLE,
-    WSK_FLAG_CONNECTION_SOCKET, WSK_FLAG_LISTEN_SOCKET, WSK_PROVIDER_STREAM_DISPATCH_FULL,
+    IPPROTO, IoSetCompletionRoutine, NPI_WSK_INTERFACE_ID, SO_CONDITIONAL_ACCEPT,
+    SO_WSK_EVENT_CALLBACK, SOCK_STREAM, SOL_SOCKET, WSK_CONTROL_SOCKET_TYPE,
+    WSK_EVENT_CALLBACK_CONTROL, WSK_EVENT_DISABLE, WSK_FLAG_CONNECTION_SOCKET,
+    WSK_FLAG_LISTEN_SOCKET, WSK_PROVIDER_STREAM_DISPATCH_FULL,
 };
 
 use crate::common::{Address, Client, Io, Memory, Outcome, Socket};
@@ -244,6 +249,67 @@ impl Client {
         assert_eq!(socket.connect(io, server.local_addr()).0, 0);
         (socket, server.accept())
     }
+}
+
+/// The bytes that a connection has given, in the order in which its client got them.
+pub type Bytes = Arc<Mutex<Vec<u8>>>;
+
+/// A `WskReceive` whose completion routine enters what has come, so that nothing that comes later
+/// is entered before.
+pub struct RecordedReceive {
+    io: Io,
+    record: Box<Record>,
+}
+
+struct Record {
+    memory: Memory,
+    stream: Bytes,
+    event: *mut KEVENT,
+}
+
+impl RecordedReceive {
+    pub fn new(length: usize, stream: &Bytes) -> Self {
+        let mut io = Io::new();
+        let record = Box::new(Record {
+            memory: Memory::new(length),
+            stream: Arc::clone(stream),
+            event: &raw mut *io.event,
+        });
+        Self { io, record }
+    }
+
+    pub fn start(&mut self, socket: Socket, flags: ULONG) -> NTSTATUS {
+        let irp = self.io.prepare();
+        let context = (&raw mut *self.record).cast();
+        // SAFETY: the IRP has one stack location; the record stays until `wait`.
+        unsafe { IoSetCompletionRoutine(irp, Some(record), context, true, true, true) };
+        socket.start_receive(&self.record.memory, flags, irp)
+    }
+
+    pub fn cancel(&mut self) {
+        // SAFETY: the IRP stays, whether it is complete or not.
+        unsafe { IoCancelIrp(self.io.irp) };
+    }
+
+    pub fn wait(mut self) -> Outcome {
+        self.io.wait()
+    }
+}
+
+unsafe extern "C" fn record(_: PDEVICE_OBJECT, irp: PIRP, context: PVOID) -> NTSTATUS {
+    // SAFETY: the context is the record of the request.
+    let record = unsafe { &*context.cast::<Record>() };
+    // SAFETY: the IRP is complete.
+    let status = unsafe { (*irp).IoStatus };
+    let count = usize::try_from(status.Information).unwrap_or(0);
+    // SAFETY: every value of the union is a status.
+    if unsafe { status.__bindgen_anon_1.Status } >= 0 {
+        let data = record.memory.read(count);
+        record.stream.lock().unwrap().extend(data);
+    }
+    // SAFETY: the event of the request.
+    unsafe { KeSetEvent(record.event, 0, 0) };
+    STATUS_MORE_PROCESSING_REQUIRED
 }
 
 /// What `WskSocketConnect` is called with.
