@@ -300,11 +300,13 @@ impl Drop for Client {
 }
 
 /// A socket's address, without any claim.
-#[derive(Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Socket(pub PWSK_SOCKET);
 
 // SAFETY: the tests say which thread does what.
 unsafe impl Send for Socket {}
+// SAFETY: as above.
+unsafe impl Sync for Socket {}
 
 /// A SOCKADDR of either family.
 #[repr(align(8))]

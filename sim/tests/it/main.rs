@@ -10,6 +10,7 @@ mod accept_events;
 mod common;
 mod csq;
 mod driver;
+mod event_offences;
 mod exhaustive;
 mod handlers;
 mod host;
