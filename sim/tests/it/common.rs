@@ -12,8 +12,8 @@ use core::ptr;
 use std::net::SocketAddr;
 
 use wdk_sys::ntddk::{
-    ExAllocatePool2, ExFreePoolWithTag, IoAllocateIrp, IoAllocateMdl, IoFreeIrp, IoFreeMdl,
-    IoReuseIrp, KeClearEvent, KeInitializeEvent, KeSetEvent, KeWaitForSingleObject,
+    ExAllocatePool2, ExFreePoolWithTag, IoAllocateIrp, IoAllocateMdl, IoCancelIrp, IoFreeIrp,
+    IoFreeMdl, IoReuseIrp, KeClearEvent, KeInitializeEvent, KeSetEvent, KeWaitForSingleObject,
     MmBuildMdlForNonPagedPool,
 };
 use wdk_sys::{
@@ -73,6 +73,12 @@ impl Io {
         // SAFETY: the IRP has one stack location.
         unsafe { IoSetCompletionRoutine(self.irp, Some(completed), context, true, true, true) };
         self.irp
+    }
+
+    /// Cancels the request; true if it was pending.
+    pub fn cancel(&mut self) -> bool {
+        // SAFETY: the IRP stays, whether its request is complete or not.
+        unsafe { IoCancelIrp(self.irp) != 0 }
     }
 
     /// Waits for the completion.
