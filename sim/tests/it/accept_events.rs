@@ -3,7 +3,7 @@
 use core::sync::atomic::Ordering::SeqCst;
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize};
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use wdk_sys::{
     NTSTATUS, STATUS_CONNECTION_RESET, STATUS_EVENT_PENDING, STATUS_FILE_FORCED_CLOSED,
@@ -577,19 +577,19 @@ fn wsk_10_6_close_is_started_in_the_accept_event() {
         let (mut io, mut close) = (Io::new(), Io::new());
         let client = Client::new();
         let irp = Packet::of(&mut close);
-        let listener = Arc::new(core::sync::atomic::AtomicPtr::default());
+        let listener = Arc::new(OnceLock::<Socket>::new());
         let handlers = {
             let listener = Arc::clone(&listener);
             ListenHandlers {
                 accept: Box::new(move |_| {
-                    Socket(listener.load(SeqCst)).start_close(irp.get());
+                    listener.get().unwrap().start_close(irp.get());
                     STATUS_REQUEST_NOT_ACCEPTED
                 }),
                 ..ListenHandlers::default()
             }
         };
         let socket = client.listener_with(&mut io, &handlers, false);
-        listener.store(socket.0, SeqCst);
+        listener.set(socket).unwrap();
         assert_eq!(socket.set_events(WSK_EVENT_ACCEPT), STATUS_SUCCESS);
         dial_to_be_reset(sim);
         assert_eq!(close.wait().0, STATUS_SUCCESS);

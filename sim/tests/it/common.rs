@@ -12,8 +12,8 @@ use core::ptr;
 use std::net::SocketAddr;
 
 use wdk_sys::ntddk::{
-    ExAllocatePool2, ExFreePoolWithTag, IoAllocateIrp, IoAllocateMdl, IoFreeIrp, IoFreeMdl,
-    IoReuseIrp, KeClearEvent, KeInitializeEvent, KeSetEvent, KeWaitForSingleObject,
+    ExAllocatePool2, ExFreePoolWithTag, IoAllocateIrp, IoAllocateMdl, IoCancelIrp, IoFreeIrp,
+    IoFreeMdl, IoReuseIrp, KeClearEvent, KeInitializeEvent, KeSetEvent, KeWaitForSingleObject,
     MmBuildMdlForNonPagedPool,
 };
 use wdk_sys::{
@@ -73,6 +73,12 @@ impl Io {
         // SAFETY: the IRP has one stack location.
         unsafe { IoSetCompletionRoutine(self.irp, Some(completed), context, true, true, true) };
         self.irp
+    }
+
+    /// Cancels the request; true if it was pending.
+    pub fn cancel(&mut self) -> bool {
+        // SAFETY: the IRP stays, whether its request is complete or not.
+        unsafe { IoCancelIrp(self.irp) != 0 }
     }
 
     /// Waits for the completion.
@@ -300,11 +306,13 @@ impl Drop for Client {
 }
 
 /// A socket's address, without any claim.
-#[derive(Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Socket(pub PWSK_SOCKET);
 
 // SAFETY: the tests say which thread does what.
 unsafe impl Send for Socket {}
+// SAFETY: as above.
+unsafe impl Sync for Socket {}
 
 /// A SOCKADDR of either family.
 #[repr(align(8))]

@@ -5,7 +5,7 @@ use core::sync::atomic::Ordering::SeqCst;
 use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use wdk_sys::{
     NTSTATUS, STATUS_CONNECTION_REFUSED, STATUS_INVALID_DEVICE_STATE, STATUS_INVALID_PARAMETER,
@@ -515,19 +515,19 @@ fn wsk_7_11_deciding_in_the_callback_what_was_completed_is_reported() {
             let (mut io, mut complete) = (Io::new(), Io::new());
             let client = Client::new();
             let packet = crate::handlers::Packet::of(&mut complete);
-            let listener = Arc::new(core::sync::atomic::AtomicPtr::default());
+            let listener = Arc::new(OnceLock::<Socket>::new());
             let socket = Arc::clone(&listener);
             let handlers = ListenHandlers {
                 inspect: Box::new(move |inspection| {
                     let lent = inspection.unwrap().lent;
-                    let listener = Socket(socket.load(SeqCst));
+                    let listener = socket.get().unwrap();
                     listener.start_inspect_complete(lent, WskInspectAccept, packet.get());
                     action
                 }),
                 ..ListenHandlers::default()
             };
             let socket = client.listener_with(&mut io, &handlers, true);
-            listener.store(socket.0, SeqCst);
+            listener.set(socket).unwrap();
             let _ = sim.connect(ADDRESS.parse().unwrap());
         });
     }

@@ -8,8 +8,10 @@
 
 mod accept_events;
 mod common;
+mod connect;
 mod csq;
 mod driver;
+mod event_offences;
 mod exhaustive;
 mod handlers;
 mod host;
@@ -28,6 +30,7 @@ mod offences;
 mod queues;
 mod requests;
 mod resources;
+mod stream;
 mod tcp;
 mod unload;
 mod wsk_offences;

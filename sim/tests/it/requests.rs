@@ -8,7 +8,7 @@ use core::ptr;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
-use wdk_sys::ntddk::{IoCancelIrp, KeSetEvent};
+use wdk_sys::ntddk::KeSetEvent;
 use wdk_sys::{
     KEVENT, NTSTATUS, PDEVICE_OBJECT, PIRP, PVOID, SIZE_T, STATUS_MORE_PROCESSING_REQUIRED, ULONG,
 };
@@ -178,11 +178,6 @@ impl Socket {
         unsafe { receive(self.0, &raw mut buffer, flags, irp) }
     }
 
-    pub fn stream_table(self) -> &'static WSK_PROVIDER_STREAM_DISPATCH_FULL {
-        // SAFETY: a stream socket's table.
-        unsafe { &*(*self.0).Dispatch.cast() }
-    }
-
     /// The local address, or the remote one.
     pub fn address(self, io: &mut Io, remote: bool) -> Result<SocketAddr, NTSTATUS> {
         let table = self.table();
@@ -200,6 +195,59 @@ impl Socket {
         } else {
             Err(status)
         }
+    }
+}
+
+/// The calls of stream sockets, whose table has an order of its own.
+impl Socket {
+    pub fn stream_table(self) -> &'static WSK_PROVIDER_STREAM_DISPATCH_FULL {
+        // SAFETY: a stream socket.
+        let table = unsafe { (*self.0).Dispatch };
+        // SAFETY: a stream socket's table.
+        unsafe { &*table.cast() }
+    }
+
+    /// The table as an array of addresses.
+    pub fn slots<const N: usize>(self) -> [usize; N] {
+        let table = ptr::from_ref(self.stream_table());
+        assert_eq!(size_of_val(self.stream_table()), size_of::<[usize; N]>());
+        // SAFETY: the table consists of that many pointers.
+        unsafe { table.cast::<[usize; N]>().read() }
+    }
+
+    pub fn listen(self, io: &mut Io) -> Outcome {
+        let listen = self.stream_table().WskListen.unwrap();
+        // SAFETY: a complete request.
+        io.call(|irp| unsafe { listen(self.0, irp) })
+    }
+
+    pub fn accept_as_stream(self, io: &mut Io) -> Outcome {
+        let accept = self.stream_table().WskAccept.unwrap();
+        let (null, place) = (ptr::null_mut::<c_void>(), ptr::null_mut);
+        // SAFETY: a complete request.
+        io.call(|irp| unsafe { accept(self.0, 0, null, ptr::null(), place(), place(), irp) })
+    }
+
+    pub fn connect_as_stream(self, io: &mut Io, remote: SocketAddr) -> Outcome {
+        let mut remote = Address::of(remote);
+        let connect = self.stream_table().WskConnect.unwrap();
+        // SAFETY: a complete request.
+        io.call(|irp| unsafe { connect(self.0, remote.pointer(), 0, irp) })
+    }
+
+    pub fn connect_ex_as_stream(self, io: &mut Io, remote: SocketAddr) -> Outcome {
+        let mut remote = Address::of(remote);
+        let connect = self.stream_table().WskConnectEx.unwrap();
+        let nothing = ptr::null_mut();
+        // SAFETY: a complete request.
+        io.call(|irp| unsafe { connect(self.0, remote.pointer(), nothing, 0, irp) })
+    }
+
+    pub fn start_send_as_stream(self, memory: &Memory, irp: PIRP) -> NTSTATUS {
+        let send = self.stream_table().WskSend.unwrap();
+        let mut buffer = memory.buffer(0, memory.length);
+        // SAFETY: a complete request.
+        unsafe { send(self.0, &raw mut buffer, 0, irp) }
     }
 }
 
@@ -287,8 +335,7 @@ impl RecordedReceive {
     }
 
     pub fn cancel(&mut self) {
-        // SAFETY: the IRP stays, whether it is complete or not.
-        unsafe { IoCancelIrp(self.io.irp) };
+        self.io.cancel();
     }
 
     pub fn wait(mut self) -> Outcome {
