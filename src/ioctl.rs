@@ -220,7 +220,8 @@ mod tests {
         assert!(is_plain_option(6, wsk_sys::TCP_NODELAY));
     }
 
-    /// [wsk 3a] Those that must not have an IRP, that need PASSIVE_LEVEL, or that contain addresses.
+    /// [wsk 3a] Those that must not have an IRP, that need PASSIVE_LEVEL, or that contain
+    /// addresses.
     #[test]
     fn control_operations_with_rules_of_their_own_are_not_plain() {
         for code in [

@@ -170,7 +170,7 @@ impl Builder {
     /// If the body panics or breaks no rule.
     #[must_use]
     pub fn offence(self, body: impl FnOnce(&Sim) + Send + 'static) -> Report {
-        match self.simulate(body) {
+        match self.simulate(body).map_err(|failed| *failed) {
             Err(Failed {
                 failure: Failure::Offence(report),
                 ..
@@ -228,15 +228,17 @@ impl Builder {
     fn simulate<T: Send + 'static>(
         self,
         body: impl FnOnce(&Sim) -> T + Send + 'static,
-    ) -> Result<T, Failed> {
+    ) -> Result<T, Box<Failed>> {
         let config = self.config;
         self.on_worker(move |host| {
             let (result, shared) = host.simulate(config, self.seeded(), body);
             let replay = shared.sched.replay();
-            result.map_err(|failure| Failed {
-                failure,
-                config,
-                replay,
+            result.map_err(|failure| {
+                Box::new(Failed {
+                    failure,
+                    config,
+                    replay,
+                })
             })
         })
     }
@@ -244,19 +246,19 @@ impl Builder {
     /// Has simulations run, and gives up when one of them does not answer.
     fn on_worker<T: Send + 'static>(
         self,
-        work: impl FnOnce(&mut Host) -> Result<T, Failed> + Send + 'static,
-    ) -> Result<T, Failed> {
+        work: impl FnOnce(&mut Host) -> Result<T, Box<Failed>> + Send + 'static,
+    ) -> Result<T, Box<Failed>> {
         worker::run(self.config.unresponsive_after, work).unwrap_or_else(|stuck| {
             let config = Config {
                 fault: stuck.faults.target(),
                 ..self.config
             };
             let failure = Failure::Offence(stuck.give_up());
-            Err(Failed {
+            Err(Box::new(Failed {
                 failure,
                 config,
                 replay: stuck.sched.replay(),
-            })
+            }))
         })
     }
 
@@ -322,7 +324,7 @@ fn run_or_explain<F: Fn(&Sim) + Send + Sync + 'static>(
     config: Config,
     rng: &Rng,
     body: &Arc<F>,
-) -> Result<Arc<Shared>, Failed> {
+) -> Result<Arc<Shared>, Box<Failed>> {
     let mut attempt = |backtraces| {
         let body = Arc::clone(body);
         let config = Config {
@@ -337,11 +339,11 @@ fn run_or_explain<F: Fn(&Sim) + Send + Sync + 'static>(
             attempt(true).0.err().unwrap_or(failure),
             shared.sched.replay(),
         );
-        return Err(Failed {
+        return Err(Box::new(Failed {
             failure,
             config,
             replay,
-        });
+        }));
     }
     Ok(shared)
 }

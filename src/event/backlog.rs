@@ -183,7 +183,8 @@ macro_rules! stream {
         pub struct $stream(PoolArc<Queue<$item>>);
 
         impl $stream {
-            #[doc = concat!("The next ", $what, "; none once the listener is closed or dead and all have been taken.")]
+            #[doc = concat!("The next ", $what, "; none once the listener is closed or dead,")]
+            /// and all have been taken.
             ///
             /// Dropping the future loses nothing.
             #[expect(clippy::should_implement_trait, reason = "as streams of other crates have it")]

@@ -38,8 +38,8 @@ bitflags! {
 /// What a connection does when something happens to it.
 ///
 /// IRQL: every method is called at <= DISPATCH_LEVEL, on any thread. Calls of `receive` come one
-/// after the other [wsk 8.3]; others may run at the same time. None may block, or wait for a request
-/// [wsk 1.3]. The handler itself is dropped at <= DISPATCH_LEVEL.
+/// after the other [wsk 8.3]; others may run at the same time. None may block, or wait for a
+/// request [wsk 1.3]. The handler itself is dropped at <= DISPATCH_LEVEL.
 ///
 /// ```no_run
 /// use wsk::{ConnectionEvents, Indication, Received};
@@ -64,8 +64,8 @@ pub trait ConnectionEvents: Send + Sync + 'static {
         indication.refuse()
     }
 
-    /// The other side has ended the connection: abortively, by a reset; or gracefully, and then this
-    /// side may still send. The socket must be closed in either case [wsk 9.7].
+    /// The other side has ended the connection: abortively, by a reset; or gracefully, and then
+    /// this side may still send. The socket must be closed in either case [wsk 9.7].
     #[doc(alias = "WskDisconnectEvent")]
     fn disconnected(&self, abortive: bool) {
         let _ = abortive;

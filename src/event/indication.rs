@@ -271,8 +271,8 @@ impl<'call> Indication<'call> {
 
     /// The first `count` bytes have been used; the rest stays with WSK, for
     /// [`receive`](crate::ConnectionSocket::receive). No more events until
-    /// [`resume_receive_events`](crate::ConnectionSocket::resume_receive_events) [wsk 8.2]. All bytes
-    /// if there are no more than `count`.
+    /// [`resume_receive_events`](crate::ConnectionSocket::resume_receive_events) [wsk 8.2]. All
+    /// bytes if there are no more than `count`.
     pub fn consume_first(self, count: usize) -> Received<'call> {
         Received::new(if count < self.data.len() {
             Answer::Partly(count)

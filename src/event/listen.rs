@@ -72,8 +72,8 @@ pub trait ListenEvents: Send + Sync + 'static {
         request.accept()
     }
 
-    /// The connection of an inspection that was accepted or pended will not come: the other side has
-    /// gone away. An [`Inspection`](crate::Inspection) that is still undecided has been told.
+    /// The connection of an inspection that was accepted or pended will not come: the other side
+    /// has gone away. An [`Inspection`](crate::Inspection) that is still undecided has been told.
     #[doc(alias = "WskAbortEvent")]
     fn aborted(&self, id: InspectId) {
         let _ = id;

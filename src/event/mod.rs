@@ -14,8 +14,8 @@
 //! [`Passive`](crate::Passive), so that waiting cannot be written.
 //!
 //! `ticket` decides the races of a pended inspection, `inspect` is built on it; `offer` is a
-//! connection on its way in; `backlog` turns callbacks into something to await; `indication` is data
-//! that has arrived.
+//! connection on its way in; `backlog` turns callbacks into something to await; `indication` is
+//! data that has arrived.
 
 pub(crate) mod backlog;
 pub(crate) mod connection;

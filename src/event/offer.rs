@@ -1,9 +1,9 @@
 //! A connection that WSK hands to an accept event.
 //!
 //! The socket belongs to the driver only if the event says so, and must not be touched otherwise
-//! [wsk 7.2]. So it exists, for the driver, from [`Offer::accept`] on. If the driver drops it before
-//! the callback has returned, and has asked nothing of it, the connection is refused in place of
-//! being closed.
+//! [wsk 7.2]. So it exists, for the driver, from [`Offer::accept`] on. If the driver drops it
+//! before the callback has returned, and has asked nothing of it, the connection is refused in
+//! place of being closed.
 
 // UNSAFETY: takes a socket from WSK.
 #![expect(unsafe_code, reason = "takes a socket from WSK")]

@@ -1,8 +1,8 @@
 //! Who decides about a pended inspection, and when WSK is told.
 //!
-//! Three parties meet: the callback, on its way back to WSK; the owner of the pended inspection, who
-//! may decide at any time, also before the callback has returned; and the abort. Pure: only `core`;
-//! explored exhaustively in tests/loom.
+//! Three parties meet: the callback, on its way back to WSK; the owner of the pended inspection,
+//! who may decide at any time, also before the callback has returned; and the abort. Pure: only
+//! `core`; explored exhaustively in tests/loom.
 //!
 //! ```text
 //! word: RETURNED, ABORTED, and a decision

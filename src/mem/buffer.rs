@@ -154,8 +154,8 @@ impl Buffer {
         self.part(0, self.filled)
     }
 
-    /// What a request passes to WSK to receive behind the first `start` bytes. `start` is at most the
-    /// capacity.
+    /// What a request passes to WSK to receive behind the first `start` bytes. `start` is at most
+    /// the capacity.
     pub(crate) fn rest(&self, start: usize) -> WSK_BUF {
         self.part(start, self.capacity)
     }
@@ -204,7 +204,8 @@ impl Buffer {
     /// Nobody else looks at them while the result is used.
     #[expect(clippy::mut_from_ref, reason = "the bytes are behind a pointer")]
     pub(crate) unsafe fn bytes(&self) -> &mut [u8] {
-        // SAFETY: initialised bytes of our own, by the invariants; not shared (the caller's promise).
+        // SAFETY: initialised bytes of our own, by the invariants; not shared (the caller's
+        // promise).
         unsafe { core::slice::from_raw_parts_mut(self.memory.as_ptr(), self.capacity) }
     }
 }

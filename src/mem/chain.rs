@@ -1,8 +1,8 @@
 //! Several buffers that one request sends.
 //!
 //! For a stream the MDLs of the buffers are linked, each made to describe the filled part of its
-//! buffer only; for datagrams each buffer gets a `WSK_BUF_LIST` of its own. Both last as long as the
-//! request, which owns the chain.
+//! buffer only; for datagrams each buffer gets a `WSK_BUF_LIST` of its own. Both last as long as
+//! the request, which owns the chain.
 
 // UNSAFETY: an array in raw memory.
 #![expect(unsafe_code, reason = "an array in raw memory")]
@@ -84,7 +84,8 @@ impl BufferChain {
     ///
     /// # Errors
     ///
-    /// The buffer, and [`InvalidParameter`](crate::ErrorKind::InvalidParameter), if there is no room.
+    /// The buffer, and [`InvalidParameter`](crate::ErrorKind::InvalidParameter), if there is no
+    /// room.
     pub fn push(&mut self, buffer: Buffer) -> core::result::Result<(), (Error, Buffer)> {
         if self.len == self.capacity {
             let error = Error::new("BufferChain::push", Status::INVALID_BUFFER_SIZE);

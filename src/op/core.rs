@@ -178,7 +178,8 @@ impl CoreRef {
         let core = self.clone();
         // SAFETY: the close slot, begun and not called, keeps an `Outstanding`.
         unsafe { core.provider() }.sockets().remove(&core);
-        // SAFETY: the socket of this core, on which no call runs or begins, and which is closed next.
+        // SAFETY: the socket of this core, on which no call runs or begins, and which is closed
+        // next.
         unsafe { core.retained.release_all(core.socket()) };
         core.discard_received();
         // SAFETY: `adopt` has begun the close slot, and only the one party that the rundown names
@@ -401,8 +402,8 @@ impl Outstanding {
     ///
     /// # Safety
     ///
-    /// As [`start`](Self::start); `slot` was [checked out](Core::check_out) of this core, and is the
-    /// caller's alone.
+    /// As [`start`](Self::start); `slot` was [checked out](Core::check_out) of this core, and is
+    /// the caller's alone.
     pub(crate) unsafe fn start_in(
         &self,
         slot: NonNull<Slot>,

@@ -1,6 +1,6 @@
 //! What completions leave to a DPC: closing a socket that arrived for nobody, since a completion
-//! routine calls no WSK function [wsk 3.9], and dropping the handler of a socket that is gone, since
-//! that is code of the driver's.
+//! routine calls no WSK function [wsk 3.9], and dropping the handler of a socket that is gone,
+//! since that is code of the driver's.
 //!
 //! A core has one DPC. Its uses follow each other: a core either never gets a socket, and then its
 //! handler may have to be dropped; or it gets one, which may be an orphan, and is closed later.

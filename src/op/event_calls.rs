@@ -60,8 +60,8 @@ pub(crate) fn enable_events(core: &CoreRef, mask: ULONG) -> Result<()> {
     check(CALL, status)
 }
 
-/// WskControlSocket with `SO_WSK_EVENT_CALLBACK` and an IRP, which completes when the event is off and
-/// no callback for it runs any more [wsk 6.4].
+/// WskControlSocket with `SO_WSK_EVENT_CALLBACK` and an IRP, which completes when the event is off
+/// and no callback for it runs any more [wsk 6.4].
 pub(crate) fn disable_event(core: &CoreRef, event: ULONG) -> Started {
     let control = event_control(event | WSK_EVENT_DISABLE);
     let mut arguments = Arguments::none();

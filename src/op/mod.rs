@@ -8,10 +8,10 @@
 //! `handshake` decides who may touch what; `slot` is the one nonpaged allocation that a request is,
 //! `handle` and `completion` are its two sides; `core` is what all requests of a socket share, and
 //! `list` the open sockets of a registration; `handler` is what event callbacks work on; `deferred`
-//! is what completions leave to a DPC; `calls` and `event_calls` make each WSK
-//! call; `retained` is data that events brought and the driver keeps; `operation` is what the
-//! caller holds. `stream` is the order of received bytes, which `receive` keeps for the receives of a
-//! socket. Nothing above this folder sees an IRP.
+//! is what completions leave to a DPC; `calls` and `event_calls` make each WSK call; `retained` is
+//! data that events brought and the driver keeps; `operation` is what the caller holds. `stream` is
+//! the order of received bytes, which `receive` keeps for the receives of a socket. Nothing above
+//! this folder sees an IRP.
 
 pub(crate) mod calls;
 mod completion;

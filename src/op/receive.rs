@@ -4,8 +4,8 @@
 //! side of one that is abandoned passes to the list, so that a slot is used again only when it has
 //! left the list. Its buffer belongs to the list from completion until its result is taken.
 //!
-//! A receive whose bytes are somebody else's next ones is recalled by a DPC: cancelling may complete
-//! it at once, and a completion routine is no place for that [wsk 3.9].
+//! A receive whose bytes are somebody else's next ones is recalled by a DPC: cancelling may
+//! complete it at once, and a completion routine is no place for that [wsk 3.9].
 
 // UNSAFETY: reaches slots by address, under the socket's lock.
 #![expect(unsafe_code, reason = "slots by address")]
@@ -83,7 +83,8 @@ impl Receives for Slots {
     }
 
     fn buffers(&mut self, earlier: NonNull<Slot>, later: NonNull<Slot>) -> (&mut [u8], &mut [u8]) {
-        // SAFETY: both are in the list, WSK has neither, and nobody else looks until they are taken.
+        // SAFETY: both are in the list, WSK has neither, and nobody else looks until they are
+        // taken.
         let earlier = unsafe { buffer(earlier) };
         // SAFETY: as above; another slot, and so another buffer.
         let later = unsafe { buffer(later) };
@@ -175,7 +176,8 @@ impl CoreRef {
     ///
     /// # Safety
     ///
-    /// Called by the IRP side of a receive of this socket, once; the list has that side from now on.
+    /// Called by the IRP side of a receive of this socket, once; the list has that side from now
+    /// on.
     pub(super) unsafe fn received(&self, slot: NonNull<Slot>, completion: Completion) {
         // `self` may lie in the slot, which may be used again as soon as the list knows.
         let core = self.clone();
@@ -227,7 +229,8 @@ impl CoreRef {
         })
     }
 
-    /// Whether bytes were lost, so that nobody may go on with the stream as if nothing were missing.
+    /// Whether bytes were lost, so that nobody may go on with the stream as if nothing were
+    /// missing.
     pub(super) fn is_stream_broken(&self) -> bool {
         self.receiving().broken.load(Ordering::Acquire)
     }
@@ -282,8 +285,8 @@ impl CoreRef {
     /// `slot` is in this list, and no other recall is running.
     unsafe fn queue_recall(&self, slot: NonNull<Slot>) {
         let dpc = self.receiving().dpc.get().cast();
-        // SAFETY: room for a DPC in nonpaged memory, which is not queued: the recall before this one
-        // is over.
+        // SAFETY: room for a DPC in nonpaged memory, which is not queued: the recall before this
+        // one is over.
         unsafe { KeInitializeDpc(dpc, Some(recall), slot.as_ptr().cast()) };
         // SAFETY: just initialised. The slot stays until the recall is over, and keeps the core.
         unsafe { KeInsertQueueDpc(dpc, core::ptr::null_mut(), core::ptr::null_mut()) };

@@ -160,8 +160,8 @@ impl<I: Copy + PartialEq> Stream<I> {
         }
     }
 
-    /// Appends a receive into its buffer from `base` on. If it is abandoned, its buffer is kept from
-    /// `first` on. True: it is to be passed to WSK; false: it is filled from what is kept.
+    /// Appends a receive into its buffer from `base` on. If it is abandoned, its buffer is kept
+    /// from `first` on. True: it is to be passed to WSK; false: it is filled from what is kept.
     pub(crate) fn start<R>(&mut self, receives: &mut R, id: I, first: usize, base: usize) -> bool
     where
         R: Receives<Id = I>,
@@ -383,8 +383,8 @@ fn pour_entry<R: Receives>(receives: &mut R, kept: R::Id, later: R::Id) {
 }
 
 /// `from[bytes]` and then `to[..own]` are a piece of the stream. Puts as much of its beginning as
-/// fits into `to`, and the rest into `from`; says where both are then. The rest is never longer than
-/// `bytes`, since `own` bytes were in `to` already.
+/// fits into `to`, and the rest into `from`; says where both are then. The rest is never longer
+/// than `bytes`, since `own` bytes were in `to` already.
 fn pour(from: &mut [u8], bytes: Range<usize>, to: &mut [u8], own: usize) -> (Range<usize>, usize) {
     let (kept, room) = (bytes.len(), to.len());
     if own == 0 {

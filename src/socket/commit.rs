@@ -59,8 +59,8 @@ commits! {
 
 /// A socket on its way to become another kind of socket: to be awaited or waited for.
 ///
-/// It gives what the socket has become, or why not, and the socket as it was. Dropping it closes the
-/// socket.
+/// It gives what the socket has become, or why not, and the socket as it was. Dropping it closes
+/// the socket.
 #[must_use = "dropping it closes the socket"]
 pub struct Commit<R: Commits> {
     operation: Operation<R>,

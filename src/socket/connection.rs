@@ -59,8 +59,8 @@ use crate::{
 ///
 /// No byte is lost when a receive is dropped: what it has taken, or takes before it is cancelled,
 /// is kept for the next receive, before what that one takes itself; also if that is in flight
-/// already. One order of events cannot be repaired: a receive is dropped that has taken bytes, after
-/// the result of a *later* one was taken. Then later receives fail with
+/// already. One order of events cannot be repaired: a receive is dropped that has taken bytes,
+/// after the result of a *later* one was taken. Then later receives fail with
 /// [`DataLost`](crate::ErrorKind::DataLost) rather than go on with a hole in the stream.
 ///
 /// [Connection-oriented sockets](https://learn.microsoft.com/windows-hardware/drivers/network/winsock-kernel-socket-categories)
@@ -82,8 +82,8 @@ impl ConnectionSocket {
         Self { socket }
     }
 
-    /// Opens a TCP socket that is to be bound and connected. Where nothing has to be set in between,
-    /// [`connect_from`](Self::connect_from) does all in one.
+    /// Opens a TCP socket that is to be bound and connected. Where nothing has to be set in
+    /// between, [`connect_from`](Self::connect_from) does all in one.
     ///
     /// IRQL: <= DISPATCH_LEVEL.
     ///
@@ -170,8 +170,7 @@ impl ConnectionSocket {
     }
 
     /// Connects to `remote` and sends the filled part of `data`, at most 65,535 bytes; with
-    /// `TCP_FASTOPEN` perhaps together with the first packet. Completes
-    /// when both are done.
+    /// `TCP_FASTOPEN` perhaps together with the first packet. Completes when both are done.
     ///
     /// IRQL: <= DISPATCH_LEVEL.
     ///
@@ -246,8 +245,8 @@ impl ConnectionSocket {
     ///
     /// # Errors
     ///
-    /// As [`send`](Self::send); [`NotSupported`](crate::ErrorKind::NotSupported) for a flag that the
-    /// transport does not have [wsk 9.2].
+    /// As [`send`](Self::send); [`NotSupported`](crate::ErrorKind::NotSupported) for a flag that
+    /// the transport does not have [wsk 9.2].
     ///
     /// [PFN_WSK_SEND](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_send)
     #[doc(alias = "WSK_FLAG_NODELAY")]
@@ -255,7 +254,8 @@ impl ConnectionSocket {
         Operation::new(connection::send(self.socket.core(), buffer, flags))
     }
 
-    /// As [`send_with`](Self::send_with), for the filled parts of several buffers, one behind the other.
+    /// As [`send_with`](Self::send_with), for the filled parts of several buffers, one behind the
+    /// other.
     ///
     /// IRQL: <= DISPATCH_LEVEL.
     ///
@@ -404,8 +404,8 @@ impl ConnectionSocket {
     ///
     /// # Errors
     ///
-    /// [`InvalidState`](crate::ErrorKind::InvalidState): not connected, or without a handler; or what
-    /// `WskControlSocket` says.
+    /// [`InvalidState`](crate::ErrorKind::InvalidState): not connected, or without a handler; or
+    /// what `WskControlSocket` says.
     ///
     /// [SO_WSK_EVENT_CALLBACK](https://learn.microsoft.com/windows-hardware/drivers/network/so-wsk-event-callback)
     #[doc(alias = "SO_WSK_EVENT_CALLBACK")]
@@ -419,8 +419,8 @@ impl ConnectionSocket {
 
     /// Ends one event. Completes when it is off and no callback for it runs any more.
     ///
-    /// IRQL: <= DISPATCH_LEVEL. In a callback it may be called, but not waited for, which would wait
-    /// for itself [wsk 6.5].
+    /// IRQL: <= DISPATCH_LEVEL. In a callback it may be called, but not waited for, which would
+    /// wait for itself [wsk 6.5].
     ///
     /// # Errors
     ///

@@ -199,9 +199,8 @@ macro_rules! controls {
             ///
             /// [`InvalidState`](crate::ErrorKind::InvalidState): too late, see
             /// [`SocketOption::moment`]; [`InvalidParameter`](crate::ErrorKind::InvalidParameter)
-            /// for a value that C cannot express;
-            /// [`NotSupported`](crate::ErrorKind::NotSupported) by this Windows or transport; or
-            /// what `WskControlSocket` says.
+            /// for a value that C cannot express; [`NotSupported`](crate::ErrorKind::NotSupported)
+            /// by this Windows or transport; or what `WskControlSocket` says.
             ///
             /// [PFN_WSK_CONTROL_SOCKET](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_control_socket)
             #[doc(alias = "WskControlSocket")]

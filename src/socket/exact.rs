@@ -22,8 +22,8 @@ use crate::{
 
 /// As many bytes as a buffer holds: to be awaited or waited for.
 ///
-/// It gives `(Result<usize>, Buffer)`: the count of bytes received, and the buffer filled with them,
-/// also if the result is an error.
+/// It gives `(Result<usize>, Buffer)`: the count of bytes received, and the buffer filled with
+/// them, also if the result is an error.
 #[derive(Debug)]
 #[must_use = "the first receive has started, and is cancelled when this is dropped"]
 pub struct ReceiveExact<'connection> {

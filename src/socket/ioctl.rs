@@ -174,9 +174,9 @@ impl ConnectionSocket {
         control::inspect_id(self.socket.core()).map(InspectId::from_raw)
     }
 
-    /// Reads the redirect records of an accepted connection that a callout of the filtering platform
-    /// has redirected here: opaque bytes, to be set on the connection that a proxy makes. If
-    /// `output` is too short, [`needed`](crate::Controlled::needed) says how long it has to be.
+    /// Reads the redirect records of an accepted connection that a callout of the filtering
+    /// platform has redirected here: opaque bytes, to be set on the connection that a proxy makes.
+    /// If `output` is too short, [`needed`](crate::Controlled::needed) says how long it has to be.
     ///
     /// Since Windows 8.
     ///

@@ -123,8 +123,8 @@ impl ListenSocket {
     ///
     /// # Errors
     ///
-    /// [`InvalidState`](crate::ErrorKind::InvalidState): bound already, or opened without a handler;
-    /// [`NotSupported`](crate::ErrorKind::NotSupported) by this transport; or what
+    /// [`InvalidState`](crate::ErrorKind::InvalidState): bound already, or opened without a
+    /// handler; [`NotSupported`](crate::ErrorKind::NotSupported) by this transport; or what
     /// `WskControlSocket` says.
     ///
     /// [SO_CONDITIONAL_ACCEPT](https://learn.microsoft.com/windows-hardware/drivers/network/so-conditional-accept)
@@ -149,8 +149,8 @@ impl ListenSocket {
     ///
     /// # Errors
     ///
-    /// [`InvalidState`](crate::ErrorKind::InvalidState): not bound yet, or opened without a handler;
-    /// or what `WskControlSocket` says.
+    /// [`InvalidState`](crate::ErrorKind::InvalidState): not bound yet, or opened without a
+    /// handler; or what `WskControlSocket` says.
     ///
     /// [SO_WSK_EVENT_CALLBACK](https://learn.microsoft.com/windows-hardware/drivers/network/so-wsk-event-callback)
     #[doc(alias = "SO_WSK_EVENT_CALLBACK")]
@@ -165,8 +165,8 @@ impl ListenSocket {
     /// Ends accepting by event. Completes when no accept callback runs any more: from then on
     /// connections come by [`accept`](Self::accept) only. None is lost meanwhile.
     ///
-    /// IRQL: <= DISPATCH_LEVEL. In a callback it may be called, but not waited for, which would wait
-    /// for itself [wsk 6.5].
+    /// IRQL: <= DISPATCH_LEVEL. In a callback it may be called, but not waited for, which would
+    /// wait for itself [wsk 6.5].
     ///
     /// # Errors
     ///

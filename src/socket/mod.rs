@@ -2,8 +2,8 @@
 //!
 //! `handle` is what they have in common; `request` names the kinds of request that their operations
 //! are; then one file for each category, and for what connections can do beyond one request:
-//! `halves`, `exact`, `writer`. `control` and `ioctl` are options and control operations; `commit` is what
-//! makes another kind of socket of one.
+//! `halves`, `exact`, `writer`. `control` and `ioctl` are options and control operations; `commit`
+//! is what makes another kind of socket of one.
 
 pub(crate) mod basic;
 pub(crate) mod commit;

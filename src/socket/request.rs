@@ -58,8 +58,8 @@ kinds! {
     /// Receives behind what the buffer has: `(Result<usize>, Buffer)`, the count of bytes received
     /// and the buffer, longer by them.
     ReceiveMore;
-    /// Receives until the buffer is full: `(Result<usize>, Buffer)`, the count of bytes received and
-    /// the buffer, filled with them.
+    /// Receives until the buffer is full: `(Result<usize>, Buffer)`, the count of bytes received
+    /// and the buffer, filled with them.
     ReceiveAll;
     /// Drops what comes until the other side has sent everything: `Result<()>`.
     Drain;

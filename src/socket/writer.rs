@@ -98,8 +98,8 @@ impl<const N: usize> BacklogWriter<N> {
         self.outstanding
     }
 
-    /// Waits until another send is of use: then less than the ideal is outstanding. Gives the oldest
-    /// send with its buffer, if that is over, or `None` if there is room without it.
+    /// Waits until another send is of use: then less than the ideal is outstanding. Gives the
+    /// oldest send with its buffer, if that is over, or `None` if there is room without it.
     pub fn room(&mut self) -> Room<'_, N> {
         Room { writer: self }
     }

@@ -1,7 +1,7 @@
 //! A bounded queue from callbacks, at up to DISPATCH_LEVEL, to one reader, which awaits or waits.
 //!
-//! All memory is there from the beginning. Values and wakers are dropped, and tasks woken, after the
-//! lock has been released.
+//! All memory is there from the beginning. Values and wakers are dropped, and tasks woken, after
+//! the lock has been released.
 
 // UNSAFETY: makes a kernel event in place.
 #![expect(unsafe_code, reason = "a kernel object made in place")]

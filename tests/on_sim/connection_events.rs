@@ -1,5 +1,5 @@
-//! Receiving by event: every byte comes once and in order, whether it is consumed, consumed in part,
-//! refused or retained, and what is retained goes back before the socket is closed.
+//! Receiving by event: every byte comes once and in order, whether it is consumed, consumed in
+//! part, refused or retained, and what is retained goes back before the socket is closed.
 
 use std::{
     sync::{Arc, Mutex, PoisonError},

@@ -127,10 +127,9 @@ pub(crate) fn exchange(
 
 /// # Safety
 ///
-/// The memory, input and output, is in the slot or belongs to the payload; if it is `sized`, none is
-/// in the slot. The operation is one
-/// that needs an IRP, and does not keep addresses that the input contains, unless the payload has
-/// what they point to.
+/// The memory, input and output, is in the slot or belongs to the payload; if it is `sized`, none
+/// is in the slot. The operation is one that needs an IRP, and does not keep addresses that the
+/// input contains, unless the payload has what they point to.
 unsafe fn call(
     core: &CoreRef,
     control: Control,

@@ -2,9 +2,9 @@
 //!
 //! `table` knows the dispatch tables of the categories; `make` has the calls that make sockets,
 //! `address` those about addresses, `control` options and control operations, `connection` those of
-//! connections. A function that the socket's
-//! table does not have, or that the running Windows lacks, gives `STATUS_NOT_SUPPORTED` instead of a
-//! jump to nowhere. Each may be called at <= DISPATCH_LEVEL [wsk 1].
+//! connections. A function that the socket's table does not have, or that the running Windows
+//! lacks, gives `STATUS_NOT_SUPPORTED` instead of a jump to nowhere. Each may be called at <=
+//! DISPATCH_LEVEL [wsk 1].
 
 // UNSAFETY: calls through the provider's tables.
 #![expect(unsafe_code, reason = "calls through the provider's tables")]
