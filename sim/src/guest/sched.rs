@@ -6,18 +6,20 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::atomic::{AtomicU8, AtomicU32};
+use std::sync::atomic::{AtomicU8, AtomicU32, AtomicUsize};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
-use crate::current::current;
+use crate::current::{self, current};
 use crate::kernel::object::Object;
 use crate::rng::Rng;
 use crate::sim::{Shared, global, lock};
+use crate::verifier::DriverNumber;
 
 /// A thread of the process that has called the provider, or carries its deliveries.
 pub(crate) struct Thread {
     pub(crate) sim: Arc<Shared>,
+    pub(crate) id: usize,
     irql: AtomicU8,
     /// How many completion routines are on this thread's stack.
     pub(crate) completions: AtomicU32,
@@ -57,8 +59,10 @@ struct Deliveries {
 
 impl Thread {
     pub(crate) fn new(sim: Arc<Shared>) -> Self {
+        static THREADS: AtomicUsize = AtomicUsize::new(0);
         Self {
             sim,
+            id: THREADS.fetch_add(1, Relaxed),
             irql: AtomicU8::new(0),
             completions: AtomicU32::new(0),
         }
@@ -71,6 +75,16 @@ impl Thread {
     pub(crate) fn set_irql(&self, irql: u8) -> u8 {
         self.irql.swap(irql, Relaxed)
     }
+
+    /// Whose code runs is not known.
+    pub(crate) fn driver(&self) -> DriverNumber {
+        current::driver()
+    }
+
+    /// Makes a call into the code of a driver.
+    pub(crate) fn as_driver<T>(&self, _driver: DriverNumber, call: impl FnOnce() -> T) -> T {
+        call()
+    }
 }
 
 impl Sched {
@@ -78,7 +92,7 @@ impl Sched {
         let seed = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
         Self {
             began: Instant::now(),
-            rng: Mutex::new(Rng::new(seed.as_secs() ^ u64::from(seed.subsec_nanos()))),
+            rng: Mutex::new(Rng::seeded(seed.as_secs() ^ u64::from(seed.subsec_nanos()))),
             deliveries: Mutex::default(),
             pushed: Condvar::new(),
             objects: Mutex::new(()),
@@ -89,6 +103,16 @@ impl Sched {
     /// Time since the provider began, in units of 100 ns.
     pub(crate) fn now(&self) -> u64 {
         u64::try_from(self.began.elapsed().as_nanos() / 100).unwrap_or(u64::MAX)
+    }
+
+    /// What happens when cannot be replayed.
+    pub(crate) fn replay(&self) -> String {
+        "the same driver and clients".to_owned()
+    }
+
+    /// The process ends before this is called.
+    pub(crate) fn abandon(&self, _me: &Thread) -> ! {
+        std::process::abort();
     }
 
     /// Others run anyway.

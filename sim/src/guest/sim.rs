@@ -8,23 +8,29 @@ use crate::current::current;
 use crate::faults::Faults;
 use crate::kernel::{Kernel, ntoskrnl};
 use crate::net::Net;
+use crate::nmr::Nmr;
 use crate::sched::Sched;
 use crate::verifier::{self, Report, Rule};
-use crate::wsk::Wsk;
+use crate::wsk::{self, Wsk};
 
 /// What every line of the provider begins with.
 const PREFIX: &str = "wsk-sim: ";
 
 /// Everything that belongs to the provider.
 pub(crate) struct Shared {
-    pub(crate) seed: u64,
     pub(crate) backtraces: bool,
     pub(crate) sched: Sched,
     pub(crate) faults: Faults,
     pub(crate) kernel: Kernel,
     pub(crate) net: Net,
     pub(crate) wsk: Wsk,
+    pub(crate) nmr: Nmr,
+    /// The rule that may be broken: none.
+    pub(crate) tolerated: Option<Rule>,
 }
+
+/// What the body of a test sees of a simulation; nobody does here.
+pub struct Sim(pub(crate) Arc<Shared>);
 
 /// Why the provider ends.
 pub(crate) enum Failure {
@@ -41,13 +47,14 @@ fn start() -> Arc<Shared> {
     ntoskrnl::pin_image();
     std::panic::set_hook(Box::new(|panic| print_all(&panic.to_string())));
     let shared = Arc::new(Shared {
-        seed: 0,
         backtraces: false,
         sched: Sched::new(),
         faults: Faults::new(None),
         kernel: Kernel::default(),
         net: Net::new(),
         wsk: Wsk::new(false),
+        nmr: Nmr::new(wsk::ON_DEMAND),
+        tolerated: None,
     });
     shared.net.start(&shared);
     print_all("ready");

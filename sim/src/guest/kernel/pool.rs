@@ -38,7 +38,7 @@ impl Pool {
         _owner: Owner,
     ) -> Result<(), (Rule, String)> {
         let freed = self.0.remove(&address).map(drop);
-        freed.ok_or_else(|| (Rule::PoolFree, format!("{address:#x} was not allocated")))
+        freed.ok_or_else(|| (Rule::BadFree, format!("{address:#x} was not allocated")))
     }
 
     /// What of the driver's memory is paged is not known.
