@@ -17,8 +17,8 @@ use wdk_sys::ntddk::{
     MmBuildMdlForNonPagedPool,
 };
 use wdk_sys::{
-    KEVENT, NTSTATUS, PDEVICE_OBJECT, PIRP, PMDL, PVOID, STATUS_MORE_PROCESSING_REQUIRED,
-    STATUS_PENDING,
+    KEVENT, LARGE_INTEGER, NTSTATUS, PDEVICE_OBJECT, PIRP, PMDL, PVOID,
+    STATUS_MORE_PROCESSING_REQUIRED, STATUS_PENDING, STATUS_TIMEOUT,
 };
 use wsk_sys::{
     AF_INET, AF_INET6, IPPROTO, IoSetCompletionRoutine, PSOCKADDR, PWSK_SOCKET, SOCK_STREAM,
@@ -33,6 +33,16 @@ const NON_PAGED: u64 = 0x40;
 
 /// The status and the information with which a request completed.
 pub type Outcome = (NTSTATUS, usize);
+
+/// A notification event.
+#[expect(clippy::unnecessary_box_returns, reason = "the event does not move")]
+pub fn event() -> Box<KEVENT> {
+    // SAFETY: an event is initialised below.
+    let mut event: Box<KEVENT> = unsafe { Box::new(MaybeUninit::zeroed().assume_init()) };
+    // SAFETY: the event has its place.
+    unsafe { KeInitializeEvent(&raw mut *event, 0, 0) };
+    event
+}
 
 /// An IRP with an event that its completion sets.
 pub struct Io {
@@ -56,11 +66,10 @@ impl Io {
     }
 
     fn of(irp: PIRP) -> Self {
-        // SAFETY: an event is initialised below.
-        let mut event: Box<KEVENT> = unsafe { Box::new(MaybeUninit::zeroed().assume_init()) };
-        // SAFETY: the event has its place.
-        unsafe { KeInitializeEvent(&raw mut *event, 0, 0) };
-        Self { irp, event }
+        Self {
+            irp,
+            event: event(),
+        }
     }
 
     /// Makes the IRP ready for the next request.
@@ -87,6 +96,14 @@ impl Io {
         // SAFETY: the event is alive.
         let _ = unsafe { KeWaitForSingleObject(event, 0, 0, 0, ptr::null_mut()) };
         self.outcome()
+    }
+
+    /// Whether the request is complete.
+    pub fn is_complete(&mut self) -> bool {
+        let event: PVOID = (&raw mut *self.event).cast();
+        let mut now = LARGE_INTEGER { QuadPart: 0 };
+        // SAFETY: the event is alive.
+        unsafe { KeWaitForSingleObject(event, 0, 0, 0, &raw mut now) != STATUS_TIMEOUT }
     }
 
     pub fn outcome(&self) -> Outcome {
@@ -187,6 +204,35 @@ static DISPATCH: WSK_CLIENT_DISPATCH = WSK_CLIENT_DISPATCH {
     WskClientEvent: None,
 };
 
+/// Calls `WskSocket` for a family, a type and a protocol.
+pub fn start_socket(
+    npi: WSK_PROVIDER_NPI,
+    (family, kind, protocol): (u16, u16, u32),
+    flags: u32,
+    context: *const c_void,
+    table: *const c_void,
+    irp: PIRP,
+) -> NTSTATUS {
+    // SAFETY: the provider's table is valid while it is captured.
+    let socket = unsafe { (*npi.Dispatch).WskSocket }.unwrap();
+    // SAFETY: a complete request.
+    unsafe {
+        socket(
+            npi.Client,
+            family,
+            kind,
+            protocol,
+            flags,
+            context.cast_mut(),
+            table,
+            ptr::null_mut(),
+            ptr::null_mut(),
+            ptr::null_mut(),
+            irp,
+        )
+    }
+}
+
 /// A registration with a captured provider.
 pub struct Client {
     pub block: Box<WSK_REGISTRATION>,
@@ -248,25 +294,15 @@ impl Client {
         context: *const c_void,
         table: *const c_void,
     ) -> Outcome {
-        // SAFETY: the provider's table is valid while it is captured.
-        let socket = unsafe { (*self.npi.Dispatch).WskSocket }.unwrap();
         io.call(|irp| {
-            // SAFETY: a complete request.
-            unsafe {
-                socket(
-                    self.npi.Client,
-                    family,
-                    kind,
-                    protocol,
-                    flags,
-                    context.cast_mut(),
-                    table,
-                    ptr::null_mut(),
-                    ptr::null_mut(),
-                    ptr::null_mut(),
-                    irp,
-                )
-            }
+            start_socket(
+                self.npi,
+                (family, kind, protocol),
+                flags,
+                context,
+                table,
+                irp,
+            )
         })
     }
 

@@ -7,6 +7,7 @@
 //!   kernel share
 
 mod accept_events;
+mod closing;
 mod common;
 mod connect;
 mod csq;
