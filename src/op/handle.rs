@@ -54,7 +54,9 @@ impl Finished {
     /// The socket that a successful WskSocket or WskAccept made, with the handle of its close.
     pub(crate) fn into_socket(self) -> Option<(CoreRef, Handle)> {
         match self.payload {
-            Payload::Socket(unopened) if self.completion.status.is_success() => {
+            Payload::Socket(unopened) | Payload::Owned(unopened, _)
+                if self.completion.status.is_success() =>
+            {
                 let socket = self.completion.socket()?;
                 // SAFETY: the request was to make a socket for this core, and succeeded; `self` is
                 // consumed.

@@ -32,6 +32,7 @@ use wsk_sys::{
 use super::{
     completion::{Completion, complete, completed},
     core::{CoreRef, Outstanding, Stage},
+    descriptor::{DescriptorRef, DescriptorRoom},
     handshake::Handshake,
     receive::InStream,
 };
@@ -39,6 +40,7 @@ use crate::{
     addr::SocketAddress,
     counters::Counted,
     mem::{buffer::Buffer, chain::BufferChain, pool},
+    owner::Owner,
     status::{Error, Result, Status},
     sync::event::Event,
 };
@@ -78,12 +80,21 @@ pub(crate) enum Payload {
         input: Option<Buffer>,
         output: Option<Buffer>,
     },
+    /// A security descriptor that the request refers to.
+    Descriptor(#[expect(dead_code, reason = "kept until the request is over")] DescriptorRef),
+    /// Room for one that the request gives.
+    DescriptorRoom(DescriptorRoom),
     /// A receive in the order of the stream: see `receive`.
     Receive(Buffer),
     /// A receive that fills its buffer or fails.
     ReceiveAll(Buffer),
     /// The socket that the request makes.
     Socket(Outstanding),
+    /// The same, and whom it is to belong to.
+    Owned(
+        Outstanding,
+        #[expect(dead_code, reason = "kept until the request is over")] Owner,
+    ),
 }
 
 /// A request that could not be started: why, and what it was lent.
@@ -350,6 +361,11 @@ impl Prepared {
     pub(crate) unsafe fn enter_stream(&self, core: &CoreRef, first: usize, base: usize) -> bool {
         // SAFETY: prepared, and the caller's alone until it is passed on.
         unsafe { core.enter_stream(self.slot, first, base) }
+    }
+
+    /// The slot, for somebody who may have to cancel the request.
+    pub(super) fn slot(&self) -> *mut Slot {
+        self.slot.as_ptr()
     }
 
     fn arguments(&self) -> *mut Arguments {
