@@ -127,7 +127,7 @@ impl Handle {
     /// [wsk 3.11].
     pub(crate) fn cancel(&self) {
         let slot = self.slot();
-        if slot.is_close() || !slot.handshake.request_cancel() {
+        if slot.ignores_cancel() || !slot.handshake.request_cancel() {
             return;
         }
         // SAFETY: the IRP was given to the provider before the handle was made. If it completes

@@ -336,13 +336,14 @@ impl Slot {
         }
     }
 
-    /// Whether `self` is the one slot of its socket that lies in the core and closes it. Handle
-    /// side.
-    pub(super) fn is_close(&self) -> bool {
+    /// Whether cancelling is of no use, or does harm: the close of a socket; a descriptor that WSK
+    /// may have cached already, and that nobody would release. Handle side.
+    pub(super) fn ignores_cancel(&self) -> bool {
         // SAFETY: `held` is frozen while in flight, and the handle's from completion on.
         let held = unsafe { &*self.held.get() };
-        held.as_ref()
-            .is_some_and(|held| held.core.is_close_slot(self))
+        held.as_ref().is_some_and(|held| {
+            held.core.is_close_slot(self) || matches!(held.payload, Payload::DescriptorRoom(_))
+        })
     }
 }
 

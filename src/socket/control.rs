@@ -354,7 +354,7 @@ macro_rules! securities {
             }
 
             /// Who may share the socket's address: to be used for other sockets of this
-            /// registration.
+            /// registration. Completes soon, and is not cancelled before.
             ///
             /// IRQL: <= DISPATCH_LEVEL.
             ///

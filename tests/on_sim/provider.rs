@@ -176,7 +176,7 @@ fn address_is_shared_with_whom_the_descriptor_admits() {
         let second = ListenSocket::open(&client.provider, AddressFamily::Inet);
         let second = second.wait(passive()).expect("opened");
         second.bind(address()).wait(passive()).expect("admitted");
-        drop((first, second));
+        drop((first, second, descriptor, options));
         client.end();
     });
 }
