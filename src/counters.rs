@@ -46,7 +46,7 @@ pub fn counters() -> Counters {
 
 /// One object that [`counters`] counts, for as long as it is kept.
 #[derive(Debug)]
-pub(crate) struct Counted(&'static AtomicUsize);
+pub(crate) struct Counted(Option<&'static AtomicUsize>);
 
 impl Counted {
     pub(crate) fn operation() -> Self {
@@ -61,15 +61,22 @@ impl Counted {
         Self::new(&SOCKETS)
     }
 
+    /// Something that is part of what is counted already.
+    pub(crate) fn nothing() -> Self {
+        Self(None)
+    }
+
     fn new(counter: &'static AtomicUsize) -> Self {
         counter.fetch_add(1, Ordering::Relaxed);
-        Self(counter)
+        Self(Some(counter))
     }
 }
 
 impl Drop for Counted {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+        if let Some(counter) = self.0 {
+            counter.fetch_sub(1, Ordering::Relaxed);
+        }
     }
 }
 

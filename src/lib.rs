@@ -63,7 +63,12 @@ mod status;
 mod sync;
 mod transport;
 // Getting a provider.
+mod provider;
 mod registration;
+mod version;
+// Whom sockets belong to.
+mod owner;
+mod security;
 // One request: the unsafe heart.
 mod op;
 // Options and control operations: values.
@@ -98,7 +103,10 @@ pub use self::{
     irql::Passive,
     mem::{buffer::Buffer, chain::BufferChain},
     op::operation::{Operation, Request},
-    registration::{ClientEvent, Provider, Registration, Version},
+    owner::{Process, Thread},
+    provider::{NextTransportChange, TransportChanges},
+    registration::{ClientEvent, Provider, Registration},
+    security::SecurityDescriptor,
     socket::{
         basic::BasicSocket,
         commit::Commit,
@@ -108,18 +116,20 @@ pub use self::{
         halves::{ReadHalf, ReuniteError, WriteHalf},
         handle::Closer,
         listen::{Accept, ListenSocket},
+        open::OpenOptions,
         request::Accepted,
         silent::SilentSocket,
         stream::StreamSocket,
         writer::{BacklogWriter, Finish, Room, Sent},
     },
     status::{Error, ErrorKind, Result, Status},
-    transport::{Protocol, SocketType},
+    transport::{Protocol, SocketType, TdiMap, Transport, TransportList},
+    version::Version,
 };
 
 /// The kinds of request that an [`Operation`] may be of.
 pub mod request {
-    pub use crate::socket::control::{GetOption, Ioctl, Read, Write};
+    pub use crate::socket::control::{GetOption, Ioctl, QuerySecurity, Read, Write};
     pub use crate::socket::ioctl::QuerySize;
     pub use crate::socket::request::{
         AcceptConnection, AddressListChange, Bind, Close, CompleteInspection, Connect,

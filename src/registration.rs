@@ -20,14 +20,16 @@
 use core::{
     cell::UnsafeCell,
     fmt,
+    ops::RangeInclusive,
     ptr::NonNull,
     sync::atomic::{AtomicBool, AtomicU32, Ordering},
     time::Duration,
 };
 
 use wsk_sys::{
-    WSK_CLIENT_DISPATCH, WSK_CLIENT_NPI, WSK_INFINITE_WAIT, WSK_NO_WAIT, WSK_PROVIDER_NPI,
-    WSK_REGISTRATION, WskCaptureProviderNPI, WskDeregister, WskRegister, WskReleaseProviderNPI,
+    WSK_CLIENT_DISPATCH, WSK_CLIENT_NPI, WSK_INFINITE_WAIT, WSK_NO_WAIT,
+    WSK_PROVIDER_CHARACTERISTICS, WSK_PROVIDER_NPI, WSK_REGISTRATION, WskCaptureProviderNPI,
+    WskDeregister, WskQueryProviderCharacteristics, WskRegister, WskReleaseProviderNPI,
     wdk_sys::{NTSTATUS, PVOID, SIZE_T, STATUS_NOT_IMPLEMENTED, ULONG, ntddk::KeFlushQueuedDpcs},
 };
 
@@ -40,25 +42,8 @@ use crate::{
         event::Event,
         rundown::{Closing, Rundown},
     },
+    version::Version,
 };
-
-/// A version of the WSK interface.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Version {
-    /// The major number.
-    pub major: u8,
-    /// The minor number.
-    pub minor: u8,
-}
-
-impl Version {
-    /// 1.0, the only version so far.
-    pub const V1_0: Self = Self { major: 1, minor: 0 };
-
-    const fn as_raw(self) -> u16 {
-        wsk_sys::MAKE_WSK_VERSION(self.major as u16, self.minor as u16)
-    }
-}
 
 /// Receives events that concern the whole client: their type and the bytes that come with them,
 /// which are valid during the call only. No type has been defined by any Windows so far.
@@ -259,6 +244,30 @@ impl Registration {
             inner: self.inner,
             npi,
         })
+    }
+
+    /// The versions that the WSK subsystem offers, from the lowest to the highest. Meant for after
+    /// a capture, also one that failed with
+    /// [`VersionNotSupported`](crate::ErrorKind::VersionNotSupported): see
+    /// [`negotiate`](Self::negotiate).
+    ///
+    /// IRQL: <= DISPATCH_LEVEL.
+    ///
+    /// # Errors
+    ///
+    /// [`NotReady`](crate::ErrorKind::NotReady), or what `WskQueryProviderCharacteristics` says.
+    ///
+    /// [WskQueryProviderCharacteristics](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nf-wsk-wskqueryprovidercharacteristics)
+    #[doc(alias = "WskQueryProviderCharacteristics")]
+    pub fn supported_versions(&self) -> Result<RangeInclusive<Version>> {
+        let mut characteristics = WSK_PROVIDER_CHARACTERISTICS::default();
+        let wsk = self.shared().wsk.get();
+        // SAFETY: a registered block, in place while `self` lives; the result is written during the
+        // call only.
+        let status = unsafe { WskQueryProviderCharacteristics(wsk, &raw mut characteristics) };
+        check("WskQueryProviderCharacteristics", status)?;
+        let lowest = Version::from_raw(characteristics.LowestVersion);
+        Ok(lowest..=Version::from_raw(characteristics.HighestVersion))
     }
 
     /// Deregisters: gives no provider any more, wakes threads that wait for one, waits until every

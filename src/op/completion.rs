@@ -16,7 +16,8 @@ use wsk_sys::{
 
 use super::{
     core::CoreRef,
-    slot::{Held, Payload, Slot, Waiter},
+    descriptor::{DescriptorRef, DescriptorRoom},
+    slot::{Extra, Held, Payload, Slot, Waiter},
 };
 use crate::{counters::lose_bytes, status::Status, sync::event::Event};
 
@@ -183,31 +184,46 @@ pub(super) unsafe fn recycle(slot: NonNull<Slot>) {
         return;
     };
     if let Some(completion) = completion {
-        dispose(&core, completion, payload);
+        // SAFETY: the last side.
+        let extra = unsafe { (*shared.arguments.get()).extra };
+        dispose(&core, completion, payload, &extra);
     }
     // SAFETY: idle, one of the core's own, and nobody else has it.
     unsafe { core.put_back(slot) }
 }
 
-/// Nobody wants the result: closes a socket that was made.
-fn dispose(core: &CoreRef, completion: Completion, payload: Payload) {
+/// Nobody wants the result: closes a socket that was made, releases a descriptor that was given.
+fn dispose(core: &CoreRef, completion: Completion, payload: Payload, extra: &Extra) {
     let succeeded = completion.status.is_success();
     match payload {
         // Nothing is closed or dropped here: this may be a completion routine [wsk 3.9].
-        Payload::Socket(unopened) => match completion.socket().filter(|_| succeeded) {
-            // SAFETY: the request was to make a socket for this core, and succeeded.
-            Some(socket) => unsafe { unopened.close_orphan(socket) },
-            None => unopened.drop_soon(),
-        },
+        Payload::Socket(unopened) | Payload::Owned(unopened, _) => {
+            match completion.socket().filter(|_| succeeded) {
+                // SAFETY: the request was to make a socket for this core, and succeeded.
+                Some(socket) => unsafe { unopened.close_orphan(socket) },
+                None => unopened.drop_soon(),
+            }
+        }
         Payload::ReceiveAll(_) if succeeded => {
             lose_bytes(completion.information);
             core.receiving().break_off();
         }
+        Payload::DescriptorRoom(room) if succeeded => drop(given_descriptor(room, extra)),
         Payload::Nothing
         | Payload::Send(_)
         | Payload::Chain(_)
         | Payload::Control { .. }
+        | Payload::Descriptor(_)
+        | Payload::DescriptorRoom(_)
         | Payload::Receive(_)
         | Payload::ReceiveAll(_) => {}
     }
+}
+
+/// The descriptor that a successful request has given: a pointer in `extra` [wsk 5.2].
+pub(crate) fn given_descriptor(room: DescriptorRoom, extra: &Extra) -> Option<DescriptorRef> {
+    let address = usize::try_from(extra[0]).ok()?;
+    let descriptor = NonNull::new(core::ptr::with_exposed_provenance_mut(address))?;
+    // SAFETY: the provider has cached it for this client, which is to release it.
+    Some(unsafe { room.fill(descriptor) })
 }

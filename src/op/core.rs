@@ -72,7 +72,10 @@ pub(crate) struct Core {
     slots: AtomicU32,
     place: Place,
     pub(super) retained: RetainedLists,
-    category: Category,
+    /// What the socket was made as; none without a socket: see `client`.
+    category: Option<Category>,
+    /// The request that was started last, without a socket.
+    pub(super) last: AtomicPtr<Slot>,
     /// A [`Stage`].
     stage: AtomicU8,
     receiving: Receiving,
@@ -178,6 +181,11 @@ impl CoreRef {
         let core = self.clone();
         // SAFETY: the close slot, begun and not called, keeps an `Outstanding`.
         unsafe { core.provider() }.sockets().remove(&core);
+        let Some(category) = core.category else {
+            // SAFETY: no call runs and none begins any more, and this is the only close.
+            unsafe { core.end_client() };
+            return;
+        };
         // SAFETY: the socket of this core, on which no call runs or begins, and which is closed
         // next.
         unsafe { core.retained.release_all(core.socket()) };
@@ -186,7 +194,7 @@ impl CoreRef {
         // prepares it.
         let prepared = unsafe { core.close.prepare(Arguments::none()) };
         // SAFETY: no call runs and none begins any more [wsk 10.1, 10.3]; this is the only close.
-        let status = unsafe { calls::close_socket(core.category, core.socket(), &prepared) };
+        let status = unsafe { calls::close_socket(category, core.socket(), &prepared) };
         // SAFETY: prepared above; `core` keeps the slot.
         unsafe { core.close.returned(status) }
     }
@@ -333,7 +341,7 @@ impl Outstanding {
     /// The core of a socket that is yet to be made.
     pub(crate) fn create(
         provider: Provider,
-        category: Category,
+        category: impl Into<Option<Category>>,
         handler: Option<Handler>,
     ) -> Result<Self> {
         let core = CoreRef(PoolArc::new(Core {
@@ -349,7 +357,8 @@ impl Outstanding {
             slots: AtomicU32::new(0),
             place: Place::outside(),
             retained: RetainedLists::new(),
-            category,
+            category: category.into(),
+            last: AtomicPtr::new(null_mut()),
             stage: AtomicU8::new(Stage::Open as u8),
             receiving: Receiving::new(),
             halves: AtomicU8::new(0),
@@ -469,7 +478,7 @@ impl Call<'_> {
     }
 
     /// What the socket was made as.
-    pub(super) fn category(&self) -> Category {
+    pub(super) fn category(&self) -> Option<Category> {
         self.core.category
     }
 

@@ -54,7 +54,9 @@ impl Finished {
     /// The socket that a successful WskSocket or WskAccept made, with the handle of its close.
     pub(crate) fn into_socket(self) -> Option<(CoreRef, Handle)> {
         match self.payload {
-            Payload::Socket(unopened) if self.completion.status.is_success() => {
+            Payload::Socket(unopened) | Payload::Owned(unopened, _)
+                if self.completion.status.is_success() =>
+            {
                 let socket = self.completion.socket()?;
                 // SAFETY: the request was to make a socket for this core, and succeeded; `self` is
                 // consumed.
@@ -125,7 +127,7 @@ impl Handle {
     /// [wsk 3.11].
     pub(crate) fn cancel(&self) {
         let slot = self.slot();
-        if slot.is_close() || !slot.handshake.request_cancel() {
+        if slot.ignores_cancel() || !slot.handshake.request_cancel() {
             return;
         }
         // SAFETY: the IRP was given to the provider before the handle was made. If it completes

@@ -28,8 +28,11 @@
 //! | COMPLETED | `complete`       | `reset`          | the result is there, for the handle    |
 //! | WAITER    | `poll`           | the handle side  | the waiter cell is for `complete`      |
 //! | CANCEL    | `request_cancel` | `reset`          | the IRP has been asked to end early    |
+//! | HELD      | `hold`           | `release_hold`   | a third party may cancel the IRP       |
 //!
 //! While WAITER and COMPLETED are both clear, the waiter cell is the handle side's.
+//!
+//! Of HANDLE, IRP and HELD, whoever clears the last is the last: told so, and alone with the slot.
 //!
 //! There is no state "submitting": what the WSK call returns decides nothing, so the time before it
 //! returns is like any other time in flight.
@@ -44,6 +47,10 @@ const IRP: u32 = 1 << 1;
 const COMPLETED: u32 = 1 << 2;
 const WAITER: u32 = 1 << 3;
 const CANCEL: u32 = 1 << 4;
+const HELD: u32 = 1 << 5;
+
+/// Those that may touch the slot.
+const SIDES: u32 = HANDLE | IRP | HELD;
 
 /// What the handle side finds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -126,7 +133,7 @@ impl<R, W> Handshake<R, W> {
             IRP | COMPLETED,
             "released before completion"
         );
-        before & HANDLE == 0
+        before & SIDES == IRP
     }
 
     /// Stores what `update` puts into the waiter cell, to be given back by `complete`, unless the
@@ -159,7 +166,7 @@ impl<R, W> Handshake<R, W> {
         // ORDERING: Acquire sees the result when COMPLETED is seen, and the end of the IRP side's
         // accesses when IRP is not.
         let before = self.word.fetch_and(!WAITER, Ordering::AcqRel);
-        match (before & COMPLETED, before & IRP) {
+        match (before & COMPLETED, before & (IRP | HELD)) {
             (0, _) => Polled::Pending,
             (_, 0) => Polled::Completed,
             _ => Polled::Completing,
@@ -210,7 +217,32 @@ impl<R, W> Handshake<R, W> {
         // ORDERING: as in `release_irp`.
         let before = self.word.fetch_and(!HANDLE, Ordering::AcqRel);
         debug_assert_ne!(before & HANDLE, 0, "released twice");
-        before & IRP == 0
+        before & SIDES == HANDLE
+    }
+
+    /// A third party holds the slot too, if the request is in flight: until
+    /// [`release_hold`](Self::release_hold) the IRP is not reused, so that it may be cancelled.
+    ///
+    /// One at a time, and it knows that the memory is still there.
+    #[must_use]
+    pub(crate) fn hold(&self) -> bool {
+        // ORDERING: Acquire sees the IRP that was prepared before `begin`.
+        self.word
+            .fetch_update(Ordering::AcqRel, Ordering::Relaxed, |word| {
+                debug_assert_eq!(word & HELD, 0, "one at a time");
+                (word & (IRP | COMPLETED) == IRP).then_some(word | HELD)
+            })
+            .is_ok()
+    }
+
+    /// Ends [`hold`](Self::hold). `true`: it was the last, the slot and an unclaimed result are its
+    /// own.
+    #[must_use]
+    pub(crate) fn release_hold(&self) -> bool {
+        // ORDERING: as in `release_irp`.
+        let before = self.word.fetch_and(!HELD, Ordering::AcqRel);
+        debug_assert_ne!(before & HELD, 0, "released twice");
+        before & SIDES == HELD
     }
 
     /// (6) Back to idle.
@@ -219,11 +251,7 @@ impl<R, W> Handshake<R, W> {
     ///
     /// The caller was told to be the last.
     pub(crate) unsafe fn reset(&self) {
-        debug_assert_eq!(
-            self.word.load(Ordering::Relaxed) & (HANDLE | IRP),
-            0,
-            "still held"
-        );
+        debug_assert_eq!(self.word.load(Ordering::Relaxed) & SIDES, 0, "still held");
         self.word.store(0, Ordering::Relaxed);
     }
 

@@ -32,6 +32,7 @@ use wsk_sys::{
 use super::{
     completion::{Completion, complete, completed},
     core::{CoreRef, Outstanding, Stage},
+    descriptor::{DescriptorRef, DescriptorRoom},
     handshake::Handshake,
     receive::InStream,
 };
@@ -39,6 +40,7 @@ use crate::{
     addr::SocketAddress,
     counters::Counted,
     mem::{buffer::Buffer, chain::BufferChain, pool},
+    owner::Owner,
     status::{Error, Result, Status},
     sync::event::Event,
 };
@@ -78,12 +80,21 @@ pub(crate) enum Payload {
         input: Option<Buffer>,
         output: Option<Buffer>,
     },
+    /// A security descriptor that the request refers to.
+    Descriptor(#[expect(dead_code, reason = "kept until the request is over")] DescriptorRef),
+    /// Room for one that the request gives.
+    DescriptorRoom(DescriptorRoom),
     /// A receive in the order of the stream: see `receive`.
     Receive(Buffer),
     /// A receive that fills its buffer or fails.
     ReceiveAll(Buffer),
     /// The socket that the request makes.
     Socket(Outstanding),
+    /// The same, and whom it is to belong to.
+    Owned(
+        Outstanding,
+        #[expect(dead_code, reason = "kept until the request is over")] Owner,
+    ),
 }
 
 /// A request that could not be started: why, and what it was lent.
@@ -325,13 +336,14 @@ impl Slot {
         }
     }
 
-    /// Whether `self` is the one slot of its socket that lies in the core and closes it. Handle
-    /// side.
-    pub(super) fn is_close(&self) -> bool {
+    /// Whether cancelling is of no use, or does harm: the close of a socket; a descriptor that WSK
+    /// may have cached already, and that nobody would release. Handle side.
+    pub(super) fn ignores_cancel(&self) -> bool {
         // SAFETY: `held` is frozen while in flight, and the handle's from completion on.
         let held = unsafe { &*self.held.get() };
-        held.as_ref()
-            .is_some_and(|held| held.core.is_close_slot(self))
+        held.as_ref().is_some_and(|held| {
+            held.core.is_close_slot(self) || matches!(held.payload, Payload::DescriptorRoom(_))
+        })
     }
 }
 
@@ -350,6 +362,11 @@ impl Prepared {
     pub(crate) unsafe fn enter_stream(&self, core: &CoreRef, first: usize, base: usize) -> bool {
         // SAFETY: prepared, and the caller's alone until it is passed on.
         unsafe { core.enter_stream(self.slot, first, base) }
+    }
+
+    /// The slot, for somebody who may have to cancel the request.
+    pub(super) fn slot(&self) -> *mut Slot {
+        self.slot.as_ptr()
     }
 
     fn arguments(&self) -> *mut Arguments {

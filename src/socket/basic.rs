@@ -2,17 +2,12 @@
 
 use super::{
     handle::{Closer, Socket},
+    open::OpenOptions,
     request::{Close, FromSocket, Open},
 };
 use crate::{
     addr::AddressFamily,
-    op::{
-        calls::{
-            Category,
-            make::{self, Kind},
-        },
-        operation::Operation,
-    },
+    op::operation::Operation,
     registration::Provider,
     transport::{Protocol, SocketType},
 };
@@ -63,13 +58,7 @@ impl BasicSocket {
         socket_type: SocketType,
         protocol: Protocol,
     ) -> Operation<Open<Self>> {
-        let kind = Kind {
-            category: Category::Basic,
-            family,
-            socket_type,
-            protocol,
-        };
-        Operation::new(make::open(provider, kind, None))
+        OpenOptions::new().basic(provider, family, socket_type, protocol)
     }
 
     /// What closes it from elsewhere.

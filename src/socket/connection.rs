@@ -6,6 +6,7 @@ use super::{
     exact::ReceiveExact,
     halves::{self, ReadHalf, WriteHalf},
     handle::{Closer, Socket, no_handler},
+    open::OpenOptions,
     request::{
         Bind, Close, Connect, ConnectWithData, DisableEvent, Disconnect, DisconnectWithData, Drain,
         FromSocket, LocalAddress, Open, OpenConnected, Receive, ReceiveAll, RemoteAddress,
@@ -18,10 +19,7 @@ use crate::{
     flags::SendFlags,
     mem::{buffer::Buffer, chain::BufferChain},
     op::{
-        calls::{
-            Category, address, connection,
-            make::{self, Kind},
-        },
+        calls::{address, connection},
         core::Stage,
         event_calls,
         operation::Operation,
@@ -97,8 +95,7 @@ impl ConnectionSocket {
     #[doc(alias = "WskSocket")]
     #[doc(alias = "WSK_FLAG_CONNECTION_SOCKET")]
     pub fn open(provider: &Provider, family: AddressFamily) -> Operation<Open<Self>> {
-        let kind = Kind::tcp(Category::Connection, family);
-        Operation::new(make::open(provider, kind, None))
+        OpenOptions::new().connection(provider, family)
     }
 
     /// Opens a TCP socket, binds it to `local` and connects it to `remote` [wsk 4.6]. Both are of
@@ -131,7 +128,7 @@ impl ConnectionSocket {
         local: SocketAddr,
         remote: SocketAddr,
     ) -> Operation<OpenConnected> {
-        Operation::new(make::open_connected(provider, local, remote))
+        OpenOptions::new().connect_from(provider, local, remote)
     }
 
     /// Binds it to a local address, of the family it was opened for; needed before

@@ -14,11 +14,13 @@ use crate::{
             Started,
             control::{self, Control},
         },
-        core::CoreRef,
+        completion::given_descriptor,
+        core::{CoreRef, Stage},
         operation::{Ended, Finish, Operation},
         slot::{Arguments, Payload, Refusal},
     },
     option::{Codec, Readable, SocketOption, Takes, Writable, codec},
+    security::SecurityDescriptor,
     status::{Error, Result, Status},
 };
 
@@ -151,6 +153,37 @@ fn read(controlled: Controlled) -> (Result<usize>, Buffer) {
         Some(output) => (controlled.result, output),
         None => unreachable!("reading is lent an output"),
     }
+}
+
+/// Reads who may share the address: `Result<SecurityDescriptor>`.
+#[derive(Debug)]
+pub enum QuerySecurity {}
+
+impl Finish for QuerySecurity {
+    const CALL: &'static str = CALL;
+    type Output = Result<SecurityDescriptor>;
+
+    fn finish(ended: Ended) -> Self::Output {
+        ended.result?;
+        let Payload::DescriptorRoom(room) = ended.finished.payload else {
+            unreachable!("there is room for what it gives");
+        };
+        let cached = given_descriptor(room, &ended.finished.extra);
+        let cached = cached.ok_or(Error::new(CALL, Status::UNSUCCESSFUL))?;
+        Ok(SecurityDescriptor { cached })
+    }
+
+    fn refuse(refusal: Refusal) -> Self::Output {
+        Err(refusal.error)
+    }
+}
+
+/// Sets who may share the address, unless the socket is bound.
+fn set_security(core: &CoreRef, descriptor: &SecurityDescriptor) -> Started {
+    if core.is_at_least(Stage::Bound) {
+        return Err(Error::new(CALL, Status::INVALID_DEVICE_STATE).into());
+    }
+    control::set_security(core, descriptor.cached.clone())
 }
 
 /// Sets an option, unless the socket is too far for that.
@@ -299,3 +332,41 @@ macro_rules! controls {
 }
 
 controls!(BasicSocket ConnectionSocket ListenSocket StreamSocket);
+
+macro_rules! securities {
+    ($($socket:ident)*) => {$(
+        /// Who may share the address.
+        impl $socket {
+            /// Sets who may share the socket's address, before it is bound.
+            ///
+            /// IRQL: <= DISPATCH_LEVEL.
+            ///
+            /// # Errors
+            ///
+            /// [`InvalidState`](crate::ErrorKind::InvalidState) after the bind, or what
+            /// `WskControlSocket` says.
+            ///
+            /// [SO_WSK_SECURITY](https://learn.microsoft.com/windows-hardware/drivers/network/so-wsk-security)
+            #[doc(alias = "SO_WSK_SECURITY")]
+            pub fn set_security(&self, descriptor: &SecurityDescriptor) -> Operation<SetOption> {
+                Operation::new(set_security(self.socket.core(), descriptor))
+            }
+
+            /// Who may share the socket's address: to be used for other sockets of this
+            /// registration. Completes soon, and is not cancelled before.
+            ///
+            /// IRQL: <= DISPATCH_LEVEL.
+            ///
+            /// # Errors
+            ///
+            /// What `WskControlSocket` says.
+            ///
+            /// [SO_WSK_SECURITY](https://learn.microsoft.com/windows-hardware/drivers/network/so-wsk-security)
+            pub fn security(&self) -> Operation<QuerySecurity> {
+                Operation::new(control::security(self.socket.core()))
+            }
+        }
+    )*};
+}
+
+securities!(ConnectionSocket ListenSocket StreamSocket);

@@ -17,6 +17,7 @@ use wsk_sys::WSK_EVENT_ACCEPT;
 
 use super::{
     handle::{Closer, Socket, no_handler},
+    open::OpenOptions,
     request::{
         AcceptConnection, Accepted, Bind, Close, DisableEvent, FromSocket, LocalAddress, Open,
         SetOption,
@@ -24,16 +25,10 @@ use super::{
 };
 use crate::{
     addr::AddressFamily,
-    event::{
-        connection::ConnectionEventSet,
-        listen::{ListenEvents, Listening},
-    },
+    event::{connection::ConnectionEventSet, listen::ListenEvents},
     irql::Passive,
     op::{
-        calls::{
-            Category, address,
-            make::{self, Kind},
-        },
+        calls::{address, make},
         event_calls,
         operation::Operation,
     },
@@ -91,8 +86,7 @@ impl ListenSocket {
     /// [PFN_WSK_SOCKET](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_socket)
     #[doc(alias = "WskSocket")]
     pub fn open(provider: &Provider, family: AddressFamily) -> Operation<Open<Self>> {
-        let kind = Kind::tcp(Category::Listen, family);
-        Operation::new(make::open(provider, kind, None))
+        OpenOptions::new().listen(provider, family)
     }
 
     /// Opens a listening TCP socket with a handler for its events. None is enabled yet: see
@@ -109,10 +103,7 @@ impl ListenSocket {
         family: AddressFamily,
         handler: H,
     ) -> Operation<Open<Self>> {
-        Operation::new(match Listening::handler(handler) {
-            Ok(handler) => make::open(provider, Kind::tcp(Category::Listen, family), Some(handler)),
-            Err(error) => Err(error.into()),
-        })
+        OpenOptions::new().listen_with(provider, family, handler)
     }
 
     /// Has connections inspected before they are established: [`ListenEvents::inspect`] decides. To

@@ -1,9 +1,9 @@
 //! Sockets, a type for each category: each has exactly the calls of its dispatch table.
 //!
-//! `handle` is what they have in common; `request` names the kinds of request that their operations
-//! are; then one file for each category, and for what connections can do beyond one request:
-//! `halves`, `exact`, `writer`. `control` and `ioctl` are options and control operations; `commit`
-//! is what makes another kind of socket of one.
+//! `handle` is what they have in common; `open` opens them; `request` names the kinds of request
+//! that their operations are; then one file for each category, and for what connections can do
+//! beyond one request: `halves`, `exact`, `writer`. `control` and `ioctl` are options and control
+//! operations; `commit` is what makes another kind of socket of one.
 
 pub(crate) mod basic;
 pub(crate) mod commit;
@@ -14,6 +14,7 @@ pub(crate) mod halves;
 pub(crate) mod handle;
 pub(crate) mod ioctl;
 pub(crate) mod listen;
+pub(crate) mod open;
 pub(crate) mod request;
 pub(crate) mod silent;
 pub(crate) mod stream;

@@ -5,15 +5,13 @@ use core::net::SocketAddr;
 use super::{
     commit::Commit,
     handle::{Closer, Socket},
+    open::OpenOptions,
     request::{Bind, Close, Connect, FromSocket, Listen, LocalAddress, Open},
 };
 use crate::{
     addr::AddressFamily,
     op::{
-        calls::{
-            Category, address, connection,
-            make::{self, Kind},
-        },
+        calls::{address, connection},
         operation::Operation,
     },
     registration::Provider,
@@ -76,8 +74,7 @@ impl StreamSocket {
     #[doc(alias = "WskSocket")]
     #[doc(alias = "WSK_FLAG_STREAM_SOCKET")]
     pub fn open(provider: &Provider, family: AddressFamily) -> Operation<Open<Self>> {
-        let kind = Kind::tcp(Category::Stream, family);
-        Operation::new(make::open(provider, kind, None))
+        OpenOptions::new().stream(provider, family)
     }
 
     /// Binds it to a local address, of the family it was opened for. It does not listen yet. Port 0

@@ -196,13 +196,13 @@ impl<const N: usize> BacklogWriter<N> {
     }
 
     /// Whether another send is of use; and with it the oldest, if that is over.
-    fn take_room(&mut self) -> Option<Option<Sent>> {
+    fn take_room(&mut self) -> Poll<Option<Sent>> {
         if self.in_flight > 0 && self.outstanding >= self.ideal {
-            return None;
+            return Poll::Pending;
         }
         match self.take_oldest() {
-            Some(sent) => Some(Some(sent)),
-            None => (self.count < N).then_some(None),
+            None if self.count == N => Poll::Pending,
+            sent => Poll::Ready(sent),
         }
     }
 }
@@ -227,7 +227,7 @@ impl<const N: usize> Room<'_, N> {
         let writer = self.writer;
         writer.collect_waiting(Duration::ZERO, passive);
         loop {
-            if let Some(room) = writer.take_room() {
+            if let Poll::Ready(room) = writer.take_room() {
                 return Ok(room);
             }
             let before = writer.in_flight;
@@ -245,7 +245,7 @@ impl<const N: usize> Future for Room<'_, N> {
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let writer = &mut *self.writer;
         writer.collect_polled(context);
-        writer.take_room().map_or(Poll::Pending, Poll::Ready)
+        writer.take_room()
     }
 }
 

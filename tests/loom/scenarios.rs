@@ -112,6 +112,47 @@ fn handshake_dropped_handle_and_completion_agree_on_the_last() {
     explore(Request::drop_handle);
 }
 
+/// Runs the handle, the completion and somebody who cancels from elsewhere at the same time, in
+/// every order with up to three preemptions: without a bound that takes minutes.
+fn explore_three(handle: fn(&Request)) {
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = Some(3);
+    builder.check(move || {
+        let request = Request::begun();
+        let (irp, third) = (request.clone(), request.clone());
+        let completion = thread::spawn(move || irp.complete());
+        let canceller = thread::spawn(move || {
+            if third.handshake().hold() && third.handshake().release_hold() {
+                third.be_last();
+            }
+        });
+        handle(&request);
+        completion.join().expect("the IRP side");
+        canceller.join().expect("the third party");
+        request.check_end();
+    });
+}
+
+/// One of the three is the last.
+#[test]
+fn handshake_held_by_a_third_party_agrees_on_the_last() {
+    explore_three(Request::drop_handle);
+}
+
+/// When the handle finds the request completed it is the last, whoever else held the slot.
+#[test]
+fn handshake_held_is_not_ready_before_it_is_let_go() {
+    explore_three(|request| {
+        if request.poll(1) == Polled::Completed {
+            request.take_result();
+            assert!(request.handshake().release_handle(), "not alone");
+            request.be_last();
+        } else {
+            request.drop_handle();
+        }
+    });
+}
+
 /// Polled once: either ready, or the waiter comes back from completion, and a second poll is ready.
 #[test]
 fn handshake_polled_once_gives_the_result_or_wakes_the_waiter() {

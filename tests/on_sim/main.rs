@@ -18,6 +18,7 @@ mod listen;
 mod listen_events;
 mod operation;
 mod option;
+mod provider;
 mod registration;
 mod stream_order;
 mod unload;

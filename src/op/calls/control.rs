@@ -9,7 +9,8 @@ use core::{
 };
 
 use wsk_sys::{
-    SIO_ADDRESS_LIST_QUERY, SIO_ADDRESS_LIST_SORT, SIO_WSK_QUERY_INSPECT_ID,
+    SIO_ADDRESS_LIST_QUERY, SIO_ADDRESS_LIST_SORT, SIO_WSK_QUERY_INSPECT_ID, SO_WSK_SECURITY,
+    SOL_SOCKET,
     WSK_CONTROL_SOCKET_TYPE::{self, WskGetOption, WskIoctl, WskSetOption},
     WSK_INSPECT_ID,
 };
@@ -20,6 +21,7 @@ use crate::{
     mem::buffer::Buffer,
     op::{
         core::CoreRef,
+        descriptor::{DescriptorRef, DescriptorRoom},
         slot::{Arguments, Payload, Prepared},
     },
     status::{Error, Result, Status},
@@ -206,6 +208,29 @@ unsafe fn now(
         status: Status::from_raw(status),
         size: usize::try_from(size).unwrap_or(0),
     })
+}
+
+/// `SO_WSK_SECURITY`, which takes a pointer to a cached descriptor [wsk 4.5, 5.2].
+pub(crate) fn set_security(core: &CoreRef, descriptor: DescriptorRef) -> Started {
+    let mut arguments = Arguments::none();
+    arguments.put_extra(descriptor.raw().expose_provenance());
+    let control = Control::set(SOL_SOCKET, SO_WSK_SECURITY);
+    let memory = (Memory::Extra(arguments.extra_length), Memory::Nothing);
+    let payload = Payload::Descriptor(descriptor);
+    // SAFETY: the input is in the slot, and the payload keeps what it points to.
+    unsafe { call(core, control, payload, arguments, memory, false) }
+}
+
+/// `SO_WSK_SECURITY`, which gives a pointer to a cached descriptor [wsk 4.5, 5.2].
+pub(crate) fn security(core: &CoreRef) -> Started {
+    let running = core.enter(CALL)?;
+    let room = DescriptorRoom::new(running.outstanding().provider())?;
+    let control = Control::get(SOL_SOCKET, SO_WSK_SECURITY);
+    let size = u32::try_from(size_of::<usize>()).unwrap_or(0);
+    let memory = (Memory::Nothing, Memory::Extra(size));
+    let payload = Payload::DescriptorRoom(room);
+    // SAFETY: the output is in the slot.
+    unsafe { call(core, control, payload, Arguments::none(), memory, false) }
 }
 
 /// `SIO_ADDRESS_LIST_QUERY`. PASSIVE_LEVEL.

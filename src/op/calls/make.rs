@@ -18,6 +18,7 @@ use crate::{
         handler::Handler,
         slot::{Arguments, Payload, Prepared},
     },
+    owner::Owner,
     registration::Provider,
     transport::{Protocol, SocketType},
 };
@@ -43,7 +44,12 @@ impl Kind {
 }
 
 /// WskSocket, with callbacks if there is a handler.
-pub(crate) fn open(provider: &Provider, kind: Kind, handler: Option<Handler>) -> Started {
+pub(crate) fn open(
+    provider: &Provider,
+    kind: Kind,
+    handler: Option<Handler>,
+    owner: Owner,
+) -> Started {
     let unopened = Outstanding::create(provider.clone(), kind.category, handler)?;
     // SAFETY: the socket is yet to be made.
     let (context, table) = unsafe { unopened.core().client_side() };
@@ -52,9 +58,10 @@ pub(crate) fn open(provider: &Provider, kind: Kind, handler: Option<Handler>) ->
     // SAFETY: captured, so the table is valid until the provider is released [wsk 2.8], which
     // `starter` prevents.
     let function = unsafe { (*npi.Dispatch).WskSocket };
+    let (process, thread, security) = (owner.process(), owner.thread(), owner.security());
     let call = |prepared: &Prepared| match function {
         // SAFETY: the client and function of the captured provider; context and table are nonpaged
-        // and stay until the socket is closed [wsk 1.4, 4.3]; the current process owns it [wsk
+        // and stay until the socket is closed [wsk 1.4, 4.3]; the payload keeps the owner [wsk
         // 4.5]; a fresh IRP with its completion routine [wsk 3.2].
         Some(wsk_socket) => unsafe {
             wsk_socket(
@@ -65,23 +72,17 @@ pub(crate) fn open(provider: &Provider, kind: Kind, handler: Option<Handler>) ->
                 kind.category.flag(),
                 context,
                 table,
-                null_mut(),
-                null_mut(),
-                null_mut(),
+                process,
+                thread,
+                security,
                 prepared.irp,
             )
         },
         None => STATUS_NOT_SUPPORTED,
     };
+    let payload = Payload::Owned(unopened, owner);
     // SAFETY: one call of WskSocket, which needs no socket.
-    unsafe {
-        starter.start(
-            "WskSocket",
-            Payload::Socket(unopened),
-            Arguments::none(),
-            call,
-        )
-    }
+    unsafe { starter.start("WskSocket", payload, Arguments::none(), call) }
 }
 
 /// WskSocketConnect: a connection, made, bound and connected [wsk 4.6].
@@ -89,12 +90,14 @@ pub(crate) fn open_connected(
     provider: &Provider,
     local: SocketAddr,
     remote: SocketAddr,
+    owner: Owner,
 ) -> Started {
     let unopened = Outstanding::create(provider.clone(), Category::Connection, None)?;
     let starter = unopened.another();
     let npi = *provider.npi();
     // SAFETY: as in `open`.
     let function = unsafe { (*npi.Dispatch).WskSocketConnect };
+    let (process, thread, security) = (owner.process(), owner.thread(), owner.security());
     let mut arguments = Arguments::none();
     arguments.local = local.into();
     arguments.remote = remote.into();
@@ -111,15 +114,15 @@ pub(crate) fn open_connected(
                 0,
                 null_mut(),
                 null(),
-                null_mut(),
-                null_mut(),
-                null_mut(),
+                process,
+                thread,
+                security,
                 prepared.irp,
             )
         },
         None => STATUS_NOT_SUPPORTED,
     };
-    let payload = Payload::Socket(unopened);
+    let payload = Payload::Owned(unopened, owner);
     // SAFETY: one call of WskSocketConnect, which needs no socket.
     unsafe { starter.start("WskSocketConnect", payload, arguments, call) }
 }

@@ -1,15 +1,16 @@
 //! The WSK calls themselves, one function each.
 //!
 //! `table` knows the dispatch tables of the categories; `make` has the calls that make sockets,
-//! `address` those about addresses, `control` options and control operations, `connection` those of
-//! connections. A function that the socket's table does not have, or that the running Windows
-//! lacks, gives `STATUS_NOT_SUPPORTED` instead of a jump to nowhere. Each may be called at <=
-//! DISPATCH_LEVEL [wsk 1].
+//! `client` those that need no socket, `address` those about addresses, `control` options and
+//! control operations, `connection` those of connections. A function that the socket's table does
+//! not have, or that the running Windows lacks, gives `STATUS_NOT_SUPPORTED` instead of a jump to
+//! nowhere. Each may be called at <= DISPATCH_LEVEL [wsk 1].
 
 // UNSAFETY: calls through the provider's tables.
 #![expect(unsafe_code, reason = "calls through the provider's tables")]
 
 pub(crate) mod address;
+pub(crate) mod client;
 pub(crate) mod connection;
 pub(crate) mod control;
 pub(crate) mod make;
@@ -53,8 +54,9 @@ pub(crate) unsafe fn close_socket(
 
 /// The table of a socket on which a call runs. It is used no longer than that.
 pub(super) fn table_of(call: &Call<'_>) -> Table {
+    let category = call.category().expect("a call on a socket");
     // SAFETY: the core has the category that its socket was made with; open while `call` lives.
-    unsafe { Table::of(call.category(), call.socket()) }
+    unsafe { Table::of(category, call.socket()) }
 }
 
 /// Makes one call on a socket, unless that is being closed.
