@@ -21,7 +21,14 @@ use crate::{check_image, inf, kit, paths, toolchain};
 use counts::Counts;
 
 /// The packages that run in the kernel, or stand in for it: tested on the native target.
-const KERNEL_SIDE: [&str; 4] = ["wsk-sys", "wsk", "wsk-sim", "wsk-echo"];
+const KERNEL_SIDE: [&str; 6] = [
+    "wsk-sys",
+    "wsk",
+    "wsk-sim",
+    "wsk-sim-cc",
+    "wsk-sim-c-driver",
+    "wsk-echo",
+];
 /// Ordinary host programs.
 const TOOLS: [&str; 2] = ["xtask", "wsk-harness"];
 /// What a release image of a sample driver may measure.

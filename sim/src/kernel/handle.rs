@@ -29,6 +29,12 @@ use crate::verifier::{DriverNumber, Rule, Site};
 /// Where handles begin, as those of the system process do.
 const FIRST: usize = 0x8000_0000;
 
+/// The types that drivers name, as `*PsThreadType`; there is nothing to see in them.
+#[unsafe(no_mangle)]
+static PsThreadType: &usize = &1;
+#[unsafe(no_mangle)]
+static ExEventObjectType: &usize = &2;
+
 /// What a handle or a reference is to.
 #[derive(Clone)]
 pub(crate) enum HandleObject {
@@ -56,6 +62,16 @@ impl HandleObject {
             Self::Event(event) => Some(Object::of(event)),
             Self::Process | Self::Key(_) => None,
         }
+    }
+
+    /// Is it of the type that a driver asks for? Null asks for none.
+    fn is_a(&self, asked: POBJECT_TYPE) -> bool {
+        let own = match self {
+            Self::Thread(_) => *PsThreadType,
+            Self::Event(_) => *ExEventObjectType,
+            Self::Process | Self::Key(_) => return asked.is_null(),
+        };
+        asked.is_null() || asked.addr() == own
     }
 
     fn describe(&self) -> String {
@@ -127,7 +143,7 @@ pub unsafe extern "C" fn ZwClose(handle: HANDLE) -> NTSTATUS {
 pub unsafe extern "C" fn ObReferenceObjectByHandle(
     handle: HANDLE,
     _access: ACCESS_MASK,
-    _object_type: POBJECT_TYPE,
+    object_type: POBJECT_TYPE,
     _mode: KPROCESSOR_MODE,
     object: *mut PVOID,
     _information: POBJECT_HANDLE_INFORMATION,
@@ -138,7 +154,7 @@ pub unsafe extern "C" fn ObReferenceObjectByHandle(
     let Some(found) = handles.get(handle) else {
         return STATUS_INVALID_HANDLE;
     };
-    let Some(target) = found.waitable() else {
+    let Some(target) = found.waitable().filter(|_| found.is_a(object_type)) else {
         return STATUS_OBJECT_TYPE_MISMATCH;
     };
     let address = core::ptr::from_ref(target.header()).expose_provenance();

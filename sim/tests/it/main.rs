@@ -7,6 +7,8 @@
 //!   kernel share
 
 mod accept_events;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod c_driver;
 mod closing;
 mod common;
 mod connect;
