@@ -20,6 +20,7 @@ mod process;
 mod progress;
 mod sign;
 mod sim_bench;
+mod sim_coverage;
 mod test;
 mod tidy;
 mod toolchain;
@@ -49,6 +50,8 @@ enum Task {
     DriverTests(driver_tests::Args),
     /// Measure how fast the simulator is
     SimBench(sim_bench::Args),
+    /// List which rules of the contract the simulator implements and tests
+    SimCoverage(sim_coverage::Args),
     /// Run every check and every test
     Test(test::Args),
 }
@@ -73,6 +76,7 @@ fn run(task: &Task) -> anyhow::Result<()> {
         Task::Tidy(args) => tidy::run(args),
         Task::DriverTests(args) => driver_tests::run(args),
         Task::SimBench(args) => sim_bench::run(args),
+        Task::SimCoverage(args) => sim_coverage::run(args),
         Task::Test(args) => test::run(args),
     }
 }

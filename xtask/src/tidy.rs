@@ -16,7 +16,7 @@ use crate::process::ask;
 use contract::Contract;
 use exceptions::Exceptions;
 
-mod contract;
+pub mod contract;
 mod exceptions;
 mod rust;
 mod text;
@@ -27,10 +27,10 @@ pub struct Args {}
 
 /// A text file of the repository.
 #[derive(Clone, Debug)]
-struct Source {
+pub struct Source {
     /// Below the root, with `/`.
-    path: String,
-    text: String,
+    pub path: String,
+    pub text: String,
 }
 
 impl Source {
@@ -52,7 +52,7 @@ impl Source {
 
 /// A broken rule.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Finding {
+pub struct Finding {
     path: String,
     line: usize,
     what: String,
@@ -110,7 +110,7 @@ fn check(sources: &[Source]) -> Result<Vec<Finding>> {
 }
 
 /// Every file that Git tracks, or would track, and that holds text.
-fn sources() -> Result<Vec<Source>> {
+pub fn sources() -> Result<Vec<Source>> {
     let list = ask(
         "git",
         &[

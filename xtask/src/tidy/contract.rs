@@ -9,6 +9,8 @@ pub const PATH: &str = "docs/CONTRACT.md";
 
 /// How a citation begins; in pieces, because this file is checked as well.
 const CITATION: &str = concat!("[ws", "k");
+/// How the contract marks a must.
+const MUST: &str = "**[M]**";
 /// The longest citation, in bytes.
 const LONGEST: usize = 120;
 
@@ -39,18 +41,12 @@ impl Contract {
 
     /// Checks what a file cites.
     pub fn check(&self, source: &Source, findings: &mut Vec<Finding>) {
-        for (at, _) in source.text.match_indices(CITATION) {
-            let rest = &source.text[at + CITATION.len()..];
-            if !rest.starts_with([' ', '\n']) {
-                continue;
-            }
-            let line = 1 + source.text[..at].matches('\n').count();
+        for Citation { line, numbers } in citations(&source.text) {
             let mut add = |what| findings.push(source.finding(line, what, ADVICE));
-            let Some(cited) = rest.find(']').filter(|length| *length <= LONGEST) else {
+            let Some(numbers) = numbers else {
                 add("a citation without an end".to_owned());
                 continue;
             };
-            let numbers: Vec<_> = numbers(&rest[..cited]).collect();
             if numbers.is_empty() {
                 add("a citation without a number".to_owned());
             }
@@ -61,6 +57,44 @@ impl Contract {
             }
         }
     }
+}
+
+/// A place that cites rules.
+#[derive(Debug)]
+pub struct Citation<'a> {
+    pub line: usize,
+    /// None if the citation does not end.
+    pub numbers: Option<Vec<&'a str>>,
+}
+
+/// The citations in a text.
+pub fn citations(text: &str) -> impl Iterator<Item = Citation<'_>> {
+    text.match_indices(CITATION).filter_map(|(at, _)| {
+        let rest = &text[at + CITATION.len()..];
+        let end = rest.find(']').filter(|length| *length <= LONGEST);
+        rest.starts_with([' ', '\n']).then(|| Citation {
+            line: 1 + text[..at].matches('\n').count(),
+            numbers: end.map(|end| numbers(&rest[..end]).collect()),
+        })
+    })
+}
+
+/// The numbers of the rules that the contract marks as musts, in their order.
+pub fn musts(contract: &str) -> Vec<&str> {
+    let mut musts = Vec::new();
+    let mut current = None;
+    for line in contract.lines() {
+        if line.is_empty() || heading(line).is_some() {
+            current = None;
+        }
+        current = rule(line).or(current);
+        if let Some(number) = current.filter(|_| line.contains(MUST)) {
+            musts.push(number);
+            // Once is enough.
+            current = None;
+        }
+    }
+    musts
 }
 
 const ADVICE: &str = "cite existing rules, several as `3.5, 3.8`";
@@ -133,6 +167,13 @@ mod tests {
     fn citation_that_does_not_end_is_found() {
         assert_eq!(findings(&format!("// {CITATION} 3.5, so\n")).len(), 1);
         assert_eq!(findings(&format!("{CITATION}](https://a.b)\n")), [""; 0]);
+    }
+
+    #[test]
+    fn musts_are_the_rules_with_the_mark_anywhere_in_their_text() {
+        let text = "3.1 One.\n3.2 **[M]** Two. **[M]** Again.\n3.3 Three:\n  * **[M]** a part\n\n\
+                    **[M]** of no rule\n### 4. Heading\n4.1 **[M]** Four.\n";
+        assert_eq!(musts(text), ["3.2", "3.3", "4.1"]);
     }
 
     #[test]
