@@ -4,10 +4,14 @@
 //! for `x86_64-pc-windows-gnu` with mingw-w64's linker, and with `std` from source where no
 //! toolchain has that. Must not know how Wine is started.
 
-use std::path::PathBuf;
+use std::fs;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
+use object::Object;
+use object::read::pe::PeFile64;
+use serde_json::Value;
 
 use crate::kit::{self, Kit, WindowsRust, stamp};
 use crate::process::{Step, ask};
@@ -53,10 +57,31 @@ fn build(kit: &Kit) -> Result<Netio> {
     let command = ["build", "--release", "--package", "wsk-netio"];
     gnu_cargo(kit, "build netio.sys from the simulator", &command)?.run()?;
     let folder = paths::target("netio").join(toolchain::X64_GNU);
+    let image = folder.join("release/netio.dll");
+    check_exports(&image)?;
     Ok(Netio {
-        image: folder.join("release/netio.dll"),
+        image,
         bcryptprimitives: bcryptprimitives()?,
     })
+}
+
+/// Fails unless the image exports every function of NETIO.SYS that the facts know.
+fn check_exports(image: &Path) -> Result<()> {
+    let facts = paths::root().join("tests/data/wsk-facts.json");
+    let facts = fs::read_to_string(&facts)
+        .with_context(|| format!("cannot read {}", facts.display()))
+        .and_then(|text| Ok(serde_json::from_str::<Value>(&text)?))?;
+    let functions = facts["functions"].as_array().into_iter().flatten();
+    let names = functions.filter(|function| function["dll"] == "NETIO.SYS");
+    let names = names.filter_map(|function| function["name"].as_str());
+    let data = fs::read(image).with_context(|| format!("cannot read {}", image.display()))?;
+    let exports = PeFile64::parse(&*data)?.exports()?;
+    let is_missing = |name: &&str| !exports.iter().any(|found| found.name() == name.as_bytes());
+    let missing: Vec<_> = names.filter(is_missing).collect();
+    if !missing.is_empty() {
+        bail!("{} does not export {}", image.display(), missing.join(", "));
+    }
+    Ok(())
 }
 
 /// A step that runs `cargo SUBCOMMAND` for programs and libraries in Wine.
@@ -95,8 +120,7 @@ const LINKER: &str = "x86_64-w64-mingw32-gcc";
 /// source.
 fn bcryptprimitives() -> Result<PathBuf> {
     let source = paths::root().join("kit/wine/bcryptprimitives.c");
-    let text =
-        std::fs::read(&source).with_context(|| format!("cannot read {}", source.display()))?;
+    let text = fs::read(&source).with_context(|| format!("cannot read {}", source.display()))?;
     let folder = format!("bcryptprimitives-{}", stamp::fingerprint(&text));
     let library = paths::kit().join(folder).join("bcryptprimitives.dll");
     if !library.is_file() {

@@ -66,11 +66,7 @@ impl fmt::Display for Turned {
 
 async fn one(addr: SocketAddr, number: u32, limit: Limit) -> Result<(u32, Turned), Failure> {
     let turned = match Connection::open(addr, number, limit).await {
-        Err(Failure {
-            cause: Cause::Refused(error),
-            ..
-        }) if error.kind() == io::ErrorKind::ConnectionRefused => Turned::Refused,
-        Err(failure) => return Err(failure),
+        Err(failure) => at_connecting(&failure.cause).ok_or(failure)?,
         Ok(Connection {
             local, mut stream, ..
         }) => probe(&mut stream, number, limit)
@@ -82,6 +78,19 @@ async fn one(addr: SocketAddr, number: u32, limit: Limit) -> Result<(u32, Turned
             })?,
     };
     Ok((number, turned))
+}
+
+/// How a connection was turned away that could not be opened. The reset of one that was established
+/// may be noticed first.
+fn at_connecting(cause: &Cause) -> Option<Turned> {
+    let Cause::Refused(error) = cause else {
+        return None;
+    };
+    match error.kind() {
+        io::ErrorKind::ConnectionRefused => Some(Turned::Refused),
+        io::ErrorKind::ConnectionReset => Some(Turned::Reset),
+        _ => None,
+    }
 }
 
 async fn probe(stream: &mut TcpStream, number: u32, limit: Limit) -> Result<Turned, Cause> {
