@@ -120,8 +120,8 @@ pub(super) fn conclude<P: Part>(
     head: *mut P::Node,
     retained: bool,
 ) -> Option<List<P>> {
-    let Shown { list, stage } = P::lists(state).0.remove(&head.addr())?;
-    let broken = match (retained, stage) {
+    let mut shown = P::lists(state).0.remove(&head.addr())?;
+    let broken = match (retained, shown.stage) {
         (true, Stage::Indicated) if state.phase != Phase::Open => {
             Some((Rule::RetainedAtClose, "retained when the socket was closed"))
         }
@@ -132,11 +132,11 @@ pub(super) fn conclude<P: Part>(
         let socket = socket.describe_as(state);
         offence(rule, &format!("list {head:p} {what}, for the {socket}"));
     }
-    if stage == Stage::Released || !retained {
-        return Some(list);
+    if shown.stage == Stage::Released || !retained {
+        return Some(shown.list);
     }
-    let stage = Stage::Retained;
-    P::lists(state).0.insert(head.addr(), Shown { list, stage });
+    shown.stage = Stage::Retained;
+    P::lists(state).0.insert(head.addr(), shown);
     None
 }
 
