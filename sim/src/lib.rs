@@ -82,7 +82,7 @@ pub use kernel::driver::{Driver, DriverEntry};
 #[cfg(not(windows))]
 pub use kernel::registry::RegistryValue;
 #[cfg(not(windows))]
-pub use net::{Connecting, Listener, Peer};
+pub use net::{Connecting, Datagram, DatagramPeer, Listener, Peer};
 #[cfg(not(windows))]
 pub use runner::{Builder, Explored, builder, every_fault, run, seeds};
 #[cfg(not(windows))]

@@ -30,6 +30,8 @@ pub fn builder() -> Builder {
         fault: None,
         inline_only: false,
         host_network: false,
+        lose_datagrams_one_in: 0,
+        duplicate_datagrams_one_in: 0,
         unresponsive_after: Duration::from_mins(1),
         step_limit: 100_000_000,
         tolerated: None,
@@ -108,6 +110,21 @@ impl Builder {
     #[must_use]
     pub fn host_network(mut self) -> Self {
         self.config.host_network = true;
+        self
+    }
+
+    /// Loses one datagram in `n` on its way, as the schedule chooses. By default none is lost, except
+    /// where a receiver's buffer is full.
+    #[must_use]
+    pub fn lose_datagrams_one_in(mut self, n: usize) -> Self {
+        self.config.lose_datagrams_one_in = n;
+        self
+    }
+
+    /// Has one datagram in `n` arrive twice, as the schedule chooses. By default none does.
+    #[must_use]
+    pub fn duplicate_datagrams_one_in(mut self, n: usize) -> Self {
+        self.config.duplicate_datagrams_one_in = n;
         self
     }
 

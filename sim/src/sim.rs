@@ -30,6 +30,9 @@ pub(crate) struct Config {
     pub(crate) fault: Option<(Fault, u64)>,
     pub(crate) inline_only: bool,
     pub(crate) host_network: bool,
+    /// One datagram in so many is lost, or arrives twice; 0: none.
+    pub(crate) lose_datagrams_one_in: usize,
+    pub(crate) duplicate_datagrams_one_in: usize,
     /// Real time without a kernel call after which a simulation is given up.
     pub(crate) unresponsive_after: Duration,
     pub(crate) step_limit: u64,
@@ -71,7 +74,7 @@ impl Shared {
             sched: Sched::new(&config, rng),
             faults: Faults::new(config.fault),
             kernel: Kernel::default(),
-            net: Net::new(config.host_network),
+            net: Net::new(&config),
             wsk: Wsk::new(config.inline_only),
             nmr: Nmr::new(wsk::ON_DEMAND),
             tolerated: config.tolerated,

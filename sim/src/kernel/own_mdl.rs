@@ -42,11 +42,6 @@ impl OwnMdl {
         self.mdl.pointer()
     }
 
-    /// The memory that it describes.
-    pub(crate) fn bytes(&self) -> &[u8] {
-        self.memory.bytes()
-    }
-
     /// Makes `next` follow in the chain.
     pub(crate) fn link(&self, next: &Self) {
         self.view().next.set(next.pointer());

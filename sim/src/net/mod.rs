@@ -6,14 +6,18 @@
 //!
 //! - `virtual_net`: in memory, everything decided by the seed
 //! - `host`: sockets of the host
-//! - `peer`: the user-mode side for tests
+//! - `peer`, `datagram_peer`: the user-mode side for tests
 
+#[cfg(not(windows))]
+mod datagram_peer;
 mod host;
 #[cfg(not(windows))]
 mod peer;
 #[cfg(not(windows))]
 mod virtual_net;
 
+#[cfg(not(windows))]
+pub use datagram_peer::DatagramPeer;
 #[cfg(not(windows))]
 pub use peer::{Connecting, Listener, Peer};
 
@@ -23,6 +27,8 @@ use std::sync::Arc;
 
 use wdk_sys::NTSTATUS;
 
+#[cfg(not(windows))]
+use crate::sim::Config;
 use crate::sim::Shared;
 use host::HostNet;
 #[cfg(not(windows))]
@@ -37,11 +43,11 @@ pub(crate) enum Net {
 
 impl Net {
     #[cfg(not(windows))]
-    pub(crate) fn new(host: bool) -> Self {
-        if host {
+    pub(crate) fn new(config: &Config) -> Self {
+        if config.host_network {
             Self::Host(HostNet::new())
         } else {
-            Self::Virtual(VirtualNet::default())
+            Self::Virtual(VirtualNet::new(config))
         }
     }
 
@@ -144,18 +150,35 @@ pub(crate) enum Received {
 
 /// A datagram and what travels with it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Datagram {
-    pub(crate) data: Vec<u8>,
+#[non_exhaustive]
+pub struct Datagram {
+    /// What it carries.
+    pub data: Vec<u8>,
     /// The other side: where it came from, or goes to.
-    pub(crate) remote: SocketAddr,
+    pub remote: SocketAddr,
     /// The local address that it was sent to, or is to be sent from.
-    pub(crate) local: Option<IpAddr>,
-    /// The interface that it arrived at, or shall leave by.
-    pub(crate) interface: u32,
+    pub local: Option<IpAddr>,
+    /// The interface that it arrived at, or shall leave by; 0 leaves that to the network.
+    pub interface: u32,
     /// Time to live, or hop limit.
-    pub(crate) hops: Option<u8>,
+    pub hops: Option<u8>,
     /// Type of service, or traffic class; the lowest two bits are ECN.
-    pub(crate) traffic_class: Option<u8>,
+    pub traffic_class: Option<u8>,
+}
+
+impl Datagram {
+    /// A datagram to be sent, about which the network decides the rest.
+    #[must_use]
+    pub fn new(data: &[u8], remote: SocketAddr) -> Self {
+        Self {
+            data: data.to_vec(),
+            remote,
+            local: None,
+            interface: 0,
+            hops: None,
+            traffic_class: None,
+        }
+    }
 }
 
 /// A network with TCP and UDP.

@@ -13,6 +13,7 @@ use super::{Bind, BindingId, EndpointId, Protocol, Received, Watcher};
 use crate::current::current;
 use crate::kernel::layout::Header;
 use crate::kernel::object::{NOTIFICATION_EVENT, Object};
+use crate::sched::Outcome;
 use crate::sim::Sim;
 
 /// A user-mode end of a connection. Dropping it closes it: with a reset, unless both sides have
@@ -35,6 +36,7 @@ pub struct Listener {
     changed: Arc<Header>,
 }
 
+/// An event, and a watcher that sets it.
 pub(super) fn event() -> (Arc<Header>, Watcher) {
     let event = Arc::new(Header::new(NOTIFICATION_EVENT, size_of::<Header>(), 0));
     let header = Arc::clone(&event);
@@ -63,16 +65,31 @@ pub(super) fn wait_for<T>(
     function: &'static str,
     mut attempt: impl FnMut() -> Option<T>,
 ) -> T {
+    loop {
+        if let Some(value) = wait_until(event, function, None, &mut attempt) {
+            return value;
+        }
+    }
+}
+
+/// Tries until something comes of it, or until the deadline.
+pub(super) fn wait_until<T>(
+    event: &Header,
+    function: &'static str,
+    deadline: Option<u64>,
+    mut attempt: impl FnMut() -> Option<T>,
+) -> Option<T> {
     let me = current();
+    let mut outcome = Outcome::Signalled(0);
     loop {
         event.state.store(0, SeqCst);
-        if let Some(value) = attempt() {
+        let value = attempt();
+        if value.is_some() || outcome == Outcome::Timeout {
             me.sim.sched.point(&me);
             return value;
         }
-        me.sim
-            .sched
-            .wait(&me, function, vec![Object::of(event)], false, None);
+        let objects = vec![Object::of(event)];
+        outcome = me.sim.sched.wait(&me, function, objects, false, deadline);
     }
 }
 

@@ -111,6 +111,13 @@ rules! {
          place [wsk 2.4]",
     Capture:
         "each captured provider NPI is released exactly once, and not used afterwards [wsk 2.5]",
+    ReleasedDuringRequest:
+        "a provider NPI is released only when the requests for names that were made through it \
+         are over [wsk 11.5]",
+    NameString: "the text of a name must be terminated by NUL, within its buffer [wsk 11.1]",
+    AddressList:
+        "a list of addresses is freed once, by `WskFreeAddressInfo`, for the client that asked \
+         for it [wsk 11.1]",
     CallAfterRelease: "a provider NPI must not be used after it was released [wsk 2.8]",
     NmrHandle:
         "a network module is deregistered once, by the handle that registering it returned \

@@ -249,7 +249,7 @@ fn offer(callback: &Callback<'_>, accepted: &Arc<Socket>, addresses: Addresses, 
 /// Reports a connection that the client refuses, and uses [wsk 7.2].
 fn check_unused(accepted: &Socket, state: &State) {
     let called = state.phase != Phase::Open || accepted.running.load(SeqCst) > 0;
-    if called || !close::is_quiet(state) || state.incoming.has_retained() {
+    if called || !close::is_quiet(state) || state.incoming.lists.has_retained() {
         let details = format!("refused, but in use: {}", accepted.describe_as(state));
         offence(Rule::CallAfterClose, &details);
     }

@@ -59,26 +59,29 @@ pub(super) unsafe fn read(address: PSOCKADDR) -> Option<SocketAddr> {
     }
     let start = address.cast::<u8>().cast_const();
     // SAFETY: promised by the caller: every address begins with its family.
-    let family = unsafe { start.cast::<u16>().read_unaligned() };
-    match Family::from_number(family)? {
+    let number = unsafe { start.cast::<u16>().read_unaligned() };
+    let length = Family::from_number(number)?.address_size();
+    // SAFETY: promised by the caller.
+    decode(unsafe { core::slice::from_raw_parts(start, length) })
+}
+
+/// The socket address at the start of some bytes; `None` for an unknown family, or too few.
+pub(super) fn decode(bytes: &[u8]) -> Option<SocketAddr> {
+    let number = u16::from_ne_bytes(*bytes.first_chunk()?);
+    let port = u16::from_be_bytes([*bytes.get(2)?, *bytes.get(3)?]);
+    match Family::from_number(number)? {
         Family::V4 => {
-            // SAFETY: promised by the caller.
-            let bytes = unsafe { start.cast::<[u8; LENGTH_V4]>().read() };
+            let bytes = bytes.first_chunk::<LENGTH_V4>()?;
             let ip = Ipv4Addr::new(bytes[4], bytes[5], bytes[6], bytes[7]);
-            Some(SocketAddr::new(
-                IpAddr::V4(ip),
-                u16::from_be_bytes([bytes[2], bytes[3]]),
-            ))
+            Some(SocketAddr::new(IpAddr::V4(ip), port))
         }
         Family::V6 => {
-            // SAFETY: promised by the caller.
-            let bytes = unsafe { start.cast::<[u8; LENGTH_V6]>().read() };
+            let bytes = bytes.first_chunk::<LENGTH_V6>()?;
             let mut octets = [0; 16];
             octets.copy_from_slice(&bytes[8..24]);
             let word = |at: usize| {
                 u32::from_ne_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
             };
-            let port = u16::from_be_bytes([bytes[2], bytes[3]]);
             let ip = Ipv6Addr::from(octets);
             Some(SocketAddrV6::new(ip, port, u32::from_be(word(4)), word(24)).into())
         }
@@ -132,7 +135,7 @@ pub(super) fn encode(address: SocketAddr) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
-    use super::{encode, read};
+    use super::{decode, encode, read};
 
     #[test]
     fn address_written_and_read_is_the_same() {
@@ -142,6 +145,14 @@ mod tests {
             // SAFETY: `encode` made a complete address of its family.
             let back = unsafe { read(bytes.as_mut_ptr().cast()) };
             assert_eq!(back, Some(address));
+        }
+    }
+
+    #[test]
+    fn address_cut_short_is_none() {
+        for text in ["127.0.0.1:7", "[::1]:80"] {
+            let bytes = encode(text.parse().expect("an address"));
+            assert!((0..bytes.len()).all(|length| decode(&bytes[..length]).is_none()));
         }
     }
 }

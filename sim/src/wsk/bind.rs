@@ -17,7 +17,7 @@ use super::call::Call;
 use super::control::options;
 use super::socket::{Socket, State};
 use super::tables::Category::{self, Connection, Datagram, Listen, Stream};
-use super::{accept, sharing};
+use super::{accept, datagram, sharing};
 use crate::kernel::pool::check_not_paged;
 use crate::kernel::thread::Context;
 use crate::net::Bind;
@@ -79,11 +79,7 @@ pub(super) fn bind(
 fn begin(sim: &Shared, socket: &Arc<Socket>, state: &mut State) -> Result<(), NTSTATUS> {
     match socket.category {
         Listen => accept::listen(sim, socket, state),
-        Datagram => {
-            let binding = state.binding.ok_or(STATUS_INVALID_DEVICE_STATE)?;
-            sim.net.receive_datagrams(binding, None, socket.watcher());
-            Ok(())
-        }
+        Datagram => datagram::begin(sim, socket, state),
         Category::Basic | Connection | Stream => Ok(()),
     }
 }

@@ -1,4 +1,4 @@
-//! The memory that a `WSK_BUF` describes.
+//! The memory that a request uses: what a `WSK_BUF` describes, and other arguments.
 //!
 //! The `WSK_BUF` itself is read during the call; the MDLs and what they describe are used until the
 //! request completes.
@@ -21,9 +21,33 @@ pub(super) struct Buffer {
     pub(super) pieces: Vec<(usize, usize)>,
     pub(super) mdls: Vec<usize>,
     pub(super) length: usize,
+    /// Other memory that must stay until completion: addresses and lengths.
+    other: Vec<(usize, usize)>,
 }
 
 impl Buffer {
+    /// All memory that must stay until completion: addresses and lengths.
+    pub(super) fn memory(&self) -> impl Iterator<Item = (usize, usize)> {
+        self.pieces.iter().chain(&self.other).copied()
+    }
+
+    /// Adds memory that is used besides what the `WSK_BUF` describes; null is nothing.
+    pub(super) fn also_uses(&mut self, me: &Thread, start: usize, length: usize, function: &str) {
+        if start == 0 || length == 0 {
+            return;
+        }
+        check_not_freed(me, start, function);
+        self.other.push((start, length));
+    }
+
+    /// Adds another buffer behind this one.
+    pub(super) fn append(&mut self, other: Self) {
+        self.pieces.extend(other.pieces);
+        self.mdls.extend(other.mdls);
+        self.length += other.length;
+        self.other.extend(other.other);
+    }
+
     /// Reads a `WSK_BUF` and its chain, and checks them.
     ///
     /// # Safety
@@ -97,6 +121,7 @@ impl Buffer {
             length: pieces.iter().map(|(_, length)| length).sum(),
             pieces,
             mdls: Vec::new(),
+            other: Vec::new(),
         }
     }
 
@@ -146,7 +171,11 @@ fn check_mdl(me: &Thread, mdl: &Mdl, address: *mut MDL, function: &str) {
         let details = format!("{function} with MDL {address:p}, which was not built or locked");
         offence(Rule::MdlUnknown, &details);
     }
-    if let Some(freed) = lock(&me.sim.kernel.pool).find_freed(mdl.address().addr()) {
+    check_not_freed(me, mdl.address().addr(), function);
+}
+
+fn check_not_freed(me: &Thread, address: usize, function: &str) {
+    if let Some(freed) = lock(&me.sim.kernel.pool).find_freed(address) {
         offence(
             Rule::BufferFreed,
             &format!("{function} with a buffer in {freed}"),

@@ -11,10 +11,10 @@ use std::net::SocketAddr;
 
 use wdk_sys::{NTSTATUS, PVOID, SIZE_T, STATUS_SUCCESS, ULONG};
 use wsk_sys::{
-    PFN_WSK_RECEIVE_EX_EVENT, PWSK_DATA_INDICATION, WSK_CLIENT_CONNECTION_DISPATCH,
-    WSK_CLIENT_DATAGRAM_DISPATCH, WSK_CLIENT_LISTEN_DISPATCH, WSK_CLIENT_STREAM_DISPATCH,
-    WSK_EVENT_ACCEPT, WSK_EVENT_DISCONNECT, WSK_EVENT_RECEIVE, WSK_EVENT_RECEIVE_FROM,
-    WSK_EVENT_SEND_BACKLOG, WSK_INSPECT_ACTION,
+    PFN_WSK_RECEIVE_EX_EVENT, PWSK_DATA_INDICATION, PWSK_DATAGRAM_INDICATION,
+    WSK_CLIENT_CONNECTION_DISPATCH, WSK_CLIENT_DATAGRAM_DISPATCH, WSK_CLIENT_LISTEN_DISPATCH,
+    WSK_CLIENT_STREAM_DISPATCH, WSK_EVENT_ACCEPT, WSK_EVENT_DISCONNECT, WSK_EVENT_RECEIVE,
+    WSK_EVENT_RECEIVE_FROM, WSK_EVENT_SEND_BACKLOG, WSK_INSPECT_ACTION,
 };
 
 use super::address;
@@ -329,6 +329,23 @@ fn read_count(place: Lent) -> usize {
     let count = unsafe { place.pointer::<SIZE_T>().read() };
     place.take_back();
     usize::try_from(count).unwrap_or(usize::MAX)
+}
+
+/// `WskReceiveFromEvent`; null tells that the socket is dead.
+pub(super) fn receive_from(
+    callback: &Callback<'_>,
+    flags: ULONG,
+    list: PWSK_DATAGRAM_INDICATION,
+) -> NTSTATUS {
+    let function = callback.client_side.datagram_table().WskReceiveFromEvent;
+    let function = expect(callback, function, "WskReceiveFromEvent");
+    let context = callback.context();
+    let flags = flags | callback.flags();
+    // SAFETY: the client's callback, with its context; the list is valid during the call, and longer
+    // if the client retains it [wsk 8.5].
+    run(callback, "WskReceiveFromEvent", || unsafe {
+        function(context, flags, list)
+    })
 }
 
 /// The event that `SIO_WSK_SET_RECEIVE_EX_CALLBACK` set, in place of `WskReceiveEvent` [wsk 6.9].

@@ -25,20 +25,19 @@ impl Chain {
         let offset = sim.sched.choose_below(MOST_OFFSET);
         let mut mdls: Vec<OwnMdl> = Vec::new();
         let mut rest = data;
-        for left in (1..=MOST_PIECES).rev() {
+        let mut left = 1 + sim.sched.choose_below(MOST_PIECES);
+        while !rest.is_empty() {
             let count = if left == 1 {
                 rest.len()
             } else {
-                sim.sched.choose_below(rest.len() + 1)
+                1 + sim.sched.choose_below(rest.len())
             };
-            if count == 0 {
-                continue;
-            }
             let (piece, later) = rest.split_at(count);
             let before = if mdls.is_empty() { offset } else { 0 };
             let memory = Lent::of(sim, &[&vec![NO_DATA; before], piece].concat());
             mdls.push(OwnMdl::describing(sim, memory));
             rest = later;
+            left -= 1;
         }
         for pair in mdls.windows(2) {
             pair[0].link(&pair[1]);
@@ -48,10 +47,6 @@ impl Chain {
             mdls,
             length: data.len(),
         }
-    }
-
-    pub(super) fn length(&self) -> usize {
-        self.length
     }
 
     /// The description that an indication contains.
@@ -71,14 +66,8 @@ impl Chain {
         self.mdls.iter().map(|mdl| mdl.pointer().addr())
     }
 
-    /// The data.
-    pub(super) fn data(&self) -> Vec<u8> {
-        let pieces: Vec<_> = self.mdls.iter().map(OwnMdl::bytes).collect();
-        pieces.concat().split_off(self.offset)
-    }
-
     /// Takes the memory back from the client.
-    pub(super) fn take_back(self) {
+    pub(super) fn give_up(self) {
         self.mdls.into_iter().for_each(OwnMdl::take_back);
     }
 }

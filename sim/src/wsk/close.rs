@@ -26,7 +26,7 @@ pub(super) unsafe extern "C" fn wsk_close_socket(socket: PWSK_SOCKET, irp: PIRP)
         Some(Rule::CallAfterClose)
     } else if call.socket.running.load(SeqCst) > 1 {
         Some(Rule::CloseDuringCall)
-    } else if state.incoming.has_retained() {
+    } else if state.incoming.lists.has_retained() || state.datagrams.lists.has_retained() {
         Some(Rule::RetainedAtClose)
     } else {
         None

@@ -19,7 +19,7 @@ use super::call::Call;
 use super::request::{Lane, Turn};
 use super::socket::{ClientSide, Flow, Phase, Socket, State};
 use super::tables::Category;
-use super::{accept, callbacks, indication, inspect, progress};
+use super::{accept, callbacks, datagram_events, indication, inspect, progress};
 use crate::current::current;
 use crate::kernel::irp::SL_PENDING_RETURNED;
 use crate::kernel::irql::{DISPATCH, PASSIVE};
@@ -257,7 +257,8 @@ pub(super) fn raise_due(sim: &Arc<Shared>, socket: &Arc<Socket>, state: &mut Sta
             accept::raise_due(sim, socket, state);
         }
         Flow::Connection => indication::raise_due(sim, socket, state),
-        Flow::Undecided | Flow::Other => {}
+        Flow::Other => datagram_events::raise_due(sim, socket, state),
+        Flow::Undecided => {}
     }
 }
 

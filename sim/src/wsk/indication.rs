@@ -4,30 +4,26 @@
 //! stays until `WskRelease`. The bytes of a connection are handed to one at a time, a callback or a
 //! request, so that none overtakes another.
 
-// UNSAFETY: a function of the sockets' tables; lists that the client reads.
+// UNSAFETY: a function of the sockets' tables.
 #![expect(unsafe_code, reason = "a function of the sockets' tables")]
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 
-use wdk_sys::{
-    NTSTATUS, STATUS_CONNECTION_ABORTED, STATUS_DATA_NOT_ACCEPTED, STATUS_PENDING, STATUS_SUCCESS,
-    ULONG,
-};
+use wdk_sys::{NTSTATUS, STATUS_CONNECTION_ABORTED, STATUS_PENDING, STATUS_SUCCESS, ULONG};
 use wsk_sys::{
     PFN_WSK_RECEIVE_EX_EVENT, PWSK_DATA_INDICATION, PWSK_SOCKET, WSK_DATA_INDICATION,
     WSK_EVENT_DISCONNECT, WSK_EVENT_RECEIVE, WSK_EVENT_SEND_BACKLOG, WSK_FLAG_ABORTIVE,
     WSK_FLAG_ENTIRE_MESSAGE, WSK_FLAG_RELEASE_ASAP,
 };
 
-use super::call::Entry;
 use super::chain::Chain;
 use super::events::{self, Callback};
+use super::lists::{self, List, Lists, Part};
 use super::request::{Lane, Turn};
-use super::socket::{Phase, Socket, State};
+use super::socket::{Socket, State};
 use super::tables::Category::{Connection, Stream};
 use super::{callbacks, receive};
-use crate::kernel::lent::Lent;
 use crate::net::Received;
 use crate::sim::{Shared, lock, offence};
 use crate::verifier::Rule;
@@ -54,7 +50,7 @@ pub(super) struct Incoming {
     wanted: bool,
     /// A request waits for more than the bytes that it has.
     partly_filled: bool,
-    lists: BTreeMap<usize, Shown>,
+    pub(super) lists: Lists<Chain>,
     /// How the other side has ended it: 0, or `WSK_FLAG_ABORTIVE`.
     end: Option<ULONG>,
     end_reported: bool,
@@ -72,21 +68,6 @@ enum Taker {
     Request(usize),
 }
 
-/// A list that the client sees.
-struct Shown {
-    list: List,
-    stage: Stage,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Stage {
-    /// The callback runs.
-    Indicated,
-    /// The client has released it before the callback has returned.
-    Released,
-    Retained,
-}
-
 impl Default for Incoming {
     fn default() -> Self {
         Self {
@@ -95,7 +76,7 @@ impl Default for Incoming {
             handing_to: Taker::Nobody,
             wanted: false,
             partly_filled: false,
-            lists: BTreeMap::new(),
+            lists: Lists::default(),
             end: None,
             end_reported: false,
             silent: false,
@@ -105,72 +86,48 @@ impl Default for Incoming {
     }
 }
 
-/// A list of indications.
-struct List {
-    nodes: Vec<Lent>,
-    chains: Vec<Chain>,
+impl Part for Chain {
+    type Node = WSK_DATA_INDICATION;
+
+    fn lists(state: &mut State) -> &mut Lists<Self> {
+        &mut state.incoming.lists
+    }
+
+    fn node(&self, next: PWSK_DATA_INDICATION) -> WSK_DATA_INDICATION {
+        WSK_DATA_INDICATION {
+            Next: next,
+            Buffer: self.describe(),
+        }
+    }
+
+    fn data(&self) -> &Chain {
+        self
+    }
+
+    fn take_back(self) {
+        self.give_up();
+    }
 }
 
-impl List {
-    fn new(sim: &Shared, data: &[u8]) -> Self {
-        let mut chains = Vec::new();
-        let mut rest = data;
-        while !rest.is_empty() {
-            let last = chains.len() + 1 == MOST_INDICATIONS;
-            let count = if last {
-                rest.len()
-            } else {
-                1 + sim.sched.choose_below(rest.len())
-            };
-            let (piece, later) = rest.split_at(count);
-            chains.push(Chain::new(sim, piece));
-            rest = later;
-        }
-        let mut nodes: Vec<Lent> = Vec::new();
-        for chain in chains.iter().rev() {
-            let mut node = WSK_DATA_INDICATION::default();
-            node.Next = nodes.last().map_or(core::ptr::null_mut(), Lent::pointer);
-            node.Buffer = chain.describe();
-            nodes.push(Lent::holding(sim, node));
-        }
-        Self { nodes, chains }
-    }
-
-    fn head(&self) -> PWSK_DATA_INDICATION {
-        self.nodes
-            .last()
-            .map_or(core::ptr::null_mut(), Lent::pointer)
-    }
-
-    fn length(&self) -> usize {
-        self.chains.iter().map(Chain::length).sum()
-    }
-
-    fn data(&self) -> Vec<u8> {
-        self.chains.iter().flat_map(Chain::data).collect()
-    }
-
-    /// Takes the memory back from the client, which must not be sending it.
-    fn take_back(self, sim: &Shared) {
-        let user = {
-            let mut mdls = self.chains.iter().flat_map(Chain::mdls);
-            mdls.find_map(|mdl| sim.wsk.uses_mdl(mdl))
+/// Cuts data into indications.
+fn cut(sim: &Shared, data: &[u8]) -> List<Chain> {
+    let mut chains = Vec::new();
+    let mut rest = data;
+    while !rest.is_empty() {
+        let last = chains.len() + 1 == MOST_INDICATIONS;
+        let count = if last {
+            rest.len()
+        } else {
+            1 + sim.sched.choose_below(rest.len())
         };
-        if let Some(user) = user {
-            let details = format!("an indicated list was given back, and is used by {user}");
-            offence(Rule::MdlFreedInUse, &details);
-        }
-        self.nodes.into_iter().for_each(Lent::take_back);
-        self.chains.into_iter().for_each(Chain::take_back);
+        let (piece, later) = rest.split_at(count);
+        chains.push(Chain::new(sim, piece));
+        rest = later;
     }
+    List::new(sim, chains)
 }
 
 impl Incoming {
-    pub(super) fn has_retained(&self) -> bool {
-        let mut lists = self.lists.values();
-        lists.any(|shown| shown.stage == Stage::Retained)
-    }
-
     pub(super) fn is_silent(&self) -> bool {
         self.silent
     }
@@ -305,20 +262,14 @@ fn indicate(callback: &Callback<'_>) {
     let Ok(Received::Data(data)) = receive::take(&mut turn, MOST_INDICATED, false) else {
         return;
     };
-    let list = List::new(sim, &data);
-    let (head, length) = (list.head(), list.length());
-    let stage = Stage::Indicated;
+    let length = data.len();
+    let head = state.incoming.lists.show(cut(sim, &data));
     state.incoming.handing_to = Taker::Callback;
-    state
-        .incoming
-        .lists
-        .insert(head.addr(), Shown { list, stage });
     let receive_ex = state.incoming.receive_ex;
     drop(state);
     let shown = Some((head, length));
     let (status, accepted) = call_client(callback, receive_ex, indication_flags(sim), shown);
-    let known = [STATUS_SUCCESS, STATUS_PENDING, STATUS_DATA_NOT_ACCEPTED];
-    callback.expect_status(status, "WskReceiveEvent", &known);
+    callback.expect_status(status, "WskReceiveEvent", &lists::ANSWERS);
     if status == STATUS_SUCCESS && accepted > length {
         let details = format!(
             "{accepted} of {length} bytes accepted by the {}",
@@ -326,7 +277,7 @@ fn indicate(callback: &Callback<'_>) {
         );
         offence(Rule::EventStatus, &details);
     }
-    conclude(callback, head.addr(), status, accepted);
+    conclude(callback, head, &data, status, accepted);
 }
 
 /// Calls the one of the two receive events that is enabled.
@@ -355,40 +306,29 @@ fn indication_flags(sim: &Shared) -> ULONG {
     flags
 }
 
-/// What becomes of a list that was indicated.
-fn conclude(callback: &Callback<'_>, head: usize, status: NTSTATUS, accepted: usize) {
-    let (sim, socket) = (&callback.me.sim, callback.socket);
-    let mut state = lock(&socket.state);
+/// What becomes of data that was indicated.
+fn conclude(
+    callback: &Callback<'_>,
+    head: PWSK_DATA_INDICATION,
+    data: &[u8],
+    status: NTSTATUS,
+    accepted: usize,
+) {
+    let mut state = lock(&callback.socket.state);
     state.incoming.handing_to = Taker::Nobody;
-    let Some(Shown { list, stage }) = state.incoming.lists.remove(&head) else {
-        return;
+    let list =
+        lists::conclude::<Chain>(callback.socket, &mut state, head, status == STATUS_PENDING);
+    let taken = match status {
+        STATUS_PENDING => data.len(),
+        STATUS_SUCCESS => accepted,
+        _ => 0,
     };
-    let blame = |rule, what| {
-        let socket = socket.describe_as(&state);
-        offence(rule, &format!("list {head:#x} {what}, for the {socket}"))
-    };
-    match (status, stage) {
-        (STATUS_PENDING, Stage::Released) => {}
-        (STATUS_PENDING, _) if state.phase != Phase::Open => {
-            blame(Rule::RetainedAtClose, "retained when the socket was closed")
-        }
-        (STATUS_PENDING, _) => {
-            let stage = Stage::Retained;
-            state.incoming.lists.insert(head, Shown { list, stage });
-            return;
-        }
-        (_, Stage::Released) => blame(Rule::ReleaseUnknown, "released, but not retained"),
-        (STATUS_SUCCESS, _) => {
-            state.incoming.put_back(&list.data()[accepted..]);
-            state.incoming.stopped |= accepted < list.length();
-        }
-        _ => {
-            state.incoming.put_back(&list.data());
-            state.incoming.stopped = true;
-        }
-    }
+    state.incoming.put_back(&data[taken..]);
+    state.incoming.stopped |= taken < data.len();
     drop(state);
-    list.take_back(sim);
+    if let Some(list) = list {
+        list.take_back(&callback.me.sim);
+    }
 }
 
 /// `WskDisconnectEvent` [wsk 9.7].
@@ -420,33 +360,10 @@ pub(super) fn change_backlog(turn: &mut Turn<'_>) {
     );
 }
 
-/// `WskRelease` of a connection [wsk 8.6]. A callback that retains a list may have it released by
-/// another thread before it returns.
+/// `WskRelease` of a connection [wsk 8.6].
 pub(super) unsafe extern "C" fn wsk_release(
     socket: PWSK_SOCKET,
     list: PWSK_DATA_INDICATION,
 ) -> NTSTATUS {
-    let entry = Entry::new(socket, "WskRelease", &[Connection, Stream]);
-    let mut state = lock(&entry.socket.state);
-    let known = state.incoming.lists.get_mut(&list.addr());
-    let retained = match known {
-        Some(shown) if shown.stage == Stage::Indicated => {
-            shown.stage = Stage::Released;
-            None
-        }
-        Some(shown) if shown.stage == Stage::Retained => state.incoming.lists.remove(&list.addr()),
-        Some(_) | None => {
-            let socket = entry.socket.describe_as(&state);
-            offence(
-                Rule::ReleaseUnknown,
-                &format!("{list:p} released to the {socket}"),
-            )
-        }
-    };
-    drop(state);
-    if let Some(shown) = retained {
-        shown.list.take_back(&entry.me.sim);
-    }
-    entry.me.sim.sched.point(&entry.me);
-    STATUS_SUCCESS
+    lists::release::<Chain>(socket, list, &[Connection, Stream])
 }

@@ -11,34 +11,47 @@
 //!   the events that belong to them
 //! - `progress`: how requests get further and complete
 //! - `events`, `callbacks`: which events are enabled and raised; calling the client
-//! - `indication`, `chain`: data that receive events hand over
+//! - `lists`, `chain`, `indication`: data that receive events hand over
+//! - `datagram`, `datagram_send`, `datagram_events`, `datagram_options`, `control_data`: datagram
+//!   sockets
 //! - `death`: sockets that stop working
 //! - `control`: options and other control operations
+//! - `client_request`, `names`, `resolver`, `address_list`: name resolution
 //!
 //! The tables have null where the provider has nothing: a null slot is what an older Windows has
 //! for a later function.
 
 mod accept;
 mod address;
+mod address_list;
 mod bind;
 mod buffer;
 mod call;
 mod callbacks;
 mod chain;
 mod client;
+mod client_request;
 mod close;
 mod connect;
 mod control;
+mod control_data;
+mod datagram;
+mod datagram_events;
+mod datagram_options;
+mod datagram_send;
 mod death;
 mod events;
 mod indication;
 mod inspect;
+mod lists;
+mod names;
 mod nmr;
 mod progress;
 mod provider;
 mod receive;
 mod registration;
 mod request;
+mod resolver;
 mod send;
 mod sharing;
 mod socket;
@@ -61,6 +74,9 @@ pub(crate) struct Wsk {
     sockets: Mutex<Sockets>,
     claims: Mutex<sharing::Claims>,
     held_up: Mutex<events::HeldUp>,
+    client_requests: client_request::ClientRequests,
+    address_lists: address_list::AddressLists,
+    hosts: Mutex<resolver::Hosts>,
 }
 
 #[derive(Default)]
@@ -78,9 +94,9 @@ struct Sockets {
     kept: BTreeMap<(usize, usize), &'static str>,
 }
 
-/// A pending request: its socket, and the memory it uses.
+/// A pending request: its socket, unless it is to the client, and the memory it uses.
 struct Pending {
-    socket: Arc<Socket>,
+    socket: Option<Arc<Socket>>,
     buffers: Vec<usize>,
     mdls: Vec<usize>,
 }
@@ -93,10 +109,13 @@ impl Wsk {
             sockets: Mutex::default(),
             claims: Mutex::default(),
             held_up: Mutex::default(),
+            client_requests: client_request::ClientRequests::default(),
+            address_lists: address_list::AddressLists::default(),
+            hosts: Mutex::default(),
         }
     }
 
-    /// Sockets and registrations that are left.
+    /// Sockets, registrations and lists of addresses that are left.
     pub(crate) fn leaks(&self, driver: Option<DriverNumber>) -> Vec<String> {
         let all: Vec<_> = lock(&self.sockets).all.values().cloned().collect();
         let registrations = lock(&self.registrations);
@@ -106,6 +125,7 @@ impl Wsk {
         let open = made.filter(|socket| !socket.is_gone());
         let mut left: Vec<_> = open.map(|socket| socket.describe()).collect();
         left.extend(registrations.leaks(driver));
+        left.extend(self.address_lists.leaks(driver));
         left
     }
 

@@ -21,6 +21,7 @@ use wsk_sys::{
 };
 
 use super::client::{Origin, Readiness, is_supported};
+use super::names;
 use super::tables::PROVIDER;
 use crate::current::current;
 use crate::faults::Fault;
@@ -154,6 +155,9 @@ fn let_go(sim: &Shared, binding: usize) -> bool {
     match due {
         Some(client) if detached => {
             client.gone = true;
+            let name = client.name();
+            drop(registrations);
+            names::expect_freed(sim, name);
             true
         }
         _ => false,

@@ -21,8 +21,8 @@ use wsk_sys::{
 
 use super::call::check_context;
 use super::client::{Origin, Readiness, is_supported};
-use super::nmr;
 use super::tables::PROVIDER;
+use super::{names, nmr};
 use crate::current::current;
 use crate::faults::Fault;
 use crate::kernel::irql::{DISPATCH, PASSIVE};
@@ -194,10 +194,27 @@ pub unsafe extern "C" fn WskCaptureProviderNPI(
     status
 }
 
+/// Reports the last capture released while a request through it is not over [wsk 11.5].
+fn check_no_request(me: &Thread, block: usize) {
+    let mut registrations = lock(&me.sim.wsk.registrations);
+    let client = registrations.of_origin(Origin::Block(block));
+    let last = client.filter(|client| client.captures == 1);
+    let unfinished = last.map_or(0, |client| {
+        me.sim.wsk.client_requests.unfinished(client.name())
+    });
+    drop(registrations);
+    if unfinished > 0 {
+        let details =
+            format!("WskReleaseProviderNPI of {block:#x} with {unfinished} requests for names");
+        offence(Rule::ReleasedDuringRequest, &details);
+    }
+}
+
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn WskReleaseProviderNPI(block: PWSK_REGISTRATION) {
     let me = current();
     check_context(&me, DISPATCH, "WskReleaseProviderNPI");
+    check_no_request(&me, block.addr());
     let released = lock(&me.sim.wsk.registrations)
         .of_origin(Origin::Block(block.addr()))
         .filter(|client| client.captures > 0)
@@ -260,6 +277,9 @@ pub unsafe extern "C" fn WskDeregister(block: PWSK_REGISTRATION) {
             Some(client) if !client.is_idle() => {}
             Some(client) => {
                 client.gone = true;
+                let name = client.name();
+                drop(registrations);
+                names::expect_freed(&me.sim, name);
                 return;
             }
             None => return,

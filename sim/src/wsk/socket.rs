@@ -15,6 +15,7 @@ use wsk_sys::PWSK_SOCKET;
 
 use super::address::Family;
 use super::callbacks::Offered;
+use super::datagram::Datagrams;
 use super::events::Events;
 use super::indication::Incoming;
 use super::inspect::{InspectId, Inspections};
@@ -103,6 +104,7 @@ pub(super) struct State {
     pub(super) events: Events,
     pub(super) inspections: Inspections,
     pub(super) incoming: Incoming,
+    pub(super) datagrams: Datagrams,
     /// The inspection that let this accepted socket in.
     pub(super) inspected: Option<InspectId>,
 }
@@ -131,6 +133,7 @@ impl State {
             events: Events::default(),
             inspections: Inspections::default(),
             incoming: Incoming::default(),
+            datagrams: Datagrams::default(),
             inspected: None,
         }
     }

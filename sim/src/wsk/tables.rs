@@ -10,8 +10,8 @@ use wsk_sys::{
     WSK_PROVIDER_STREAM_DISPATCH_FULL,
 };
 
-use super::{accept, bind, close, connect, control, indication, inspect, provider};
-use super::{receive, send};
+use super::{accept, bind, close, connect, control, datagram, datagram_send, indication, inspect};
+use super::{names, provider, receive, send};
 
 /// A socket category [wsk 4.2].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,9 +63,9 @@ pub(super) static PROVIDER: WSK_PROVIDER_DISPATCH = WSK_PROVIDER_DISPATCH {
     WskSocket: Some(provider::wsk_socket),
     WskSocketConnect: Some(provider::wsk_socket_connect),
     WskControlClient: Some(control::wsk_control_client),
-    WskGetAddressInfo: None,
-    WskFreeAddressInfo: None,
-    WskGetNameInfo: None,
+    WskGetAddressInfo: Some(names::wsk_get_address_info),
+    WskFreeAddressInfo: Some(names::wsk_free_address_info),
+    WskGetNameInfo: Some(names::wsk_get_name_info),
 };
 
 static BASIC: WSK_PROVIDER_BASIC_DISPATCH = PREFIX;
@@ -101,11 +101,11 @@ static CONNECTION: WSK_PROVIDER_CONNECTION_DISPATCH_FULL = WSK_PROVIDER_CONNECTI
 static DATAGRAM: WSK_PROVIDER_DATAGRAM_DISPATCH_FULL = WSK_PROVIDER_DATAGRAM_DISPATCH_FULL {
     Basic: PREFIX,
     WskBind: Some(bind::wsk_bind),
-    WskSendTo: None,
-    WskReceiveFrom: None,
-    WskRelease: None,
+    WskSendTo: Some(datagram_send::wsk_send_to),
+    WskReceiveFrom: Some(datagram::wsk_receive_from),
+    WskRelease: Some(datagram::wsk_release),
     WskGetLocalAddress: Some(bind::wsk_get_local_address),
-    WskSendMessages: None,
+    WskSendMessages: Some(datagram_send::wsk_send_messages),
 };
 
 static STREAM: WSK_PROVIDER_STREAM_DISPATCH_FULL = WSK_PROVIDER_STREAM_DISPATCH_FULL {

@@ -15,7 +15,7 @@ use wsk_sim::{Rule, Sim, builder};
 use wsk_sys::{IoSetCompletionRoutine, WskDeregister, WskReleaseProviderNPI};
 
 /// Runs a body that breaks a rule, and checks that the report is about that rule and says `what`.
-fn expect(rule: Rule, what: &str, body: impl FnOnce(&Sim) + Send + 'static) {
+pub fn expect(rule: Rule, what: &str, body: impl FnOnce(&Sim) + Send + 'static) {
     let report = builder().offence(body);
     assert_eq!(report.rule, rule, "{report}");
     assert!(

@@ -1,23 +1,25 @@
 //! Datagrams: each arrives whole, in no particular order, or not at all when the receiver's queue
-//! is full.
+//! is full; further ones are lost, and some arrive twice, if the test asks for that.
 
 use std::collections::VecDeque;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 
 use wdk_sys::{
-    NTSTATUS, STATUS_ACCESS_DENIED, STATUS_BUFFER_OVERFLOW, STATUS_INVALID_DEVICE_STATE,
-    STATUS_INVALID_PARAMETER,
+    NTSTATUS, STATUS_ACCESS_DENIED, STATUS_BUFFER_OVERFLOW, STATUS_INVALID_ADDRESS_COMPONENT,
+    STATUS_INVALID_DEVICE_STATE, STATUS_INVALID_PARAMETER, STATUS_NETWORK_UNREACHABLE,
 };
 
-use super::state::{Binding, State, on_the_wire, source_for};
+use super::state::{Binding, State, address_at, interface_of, on_the_wire, source_for};
 use super::{LOCAL_ADDRESSES, VirtualNet, notify, schedule};
 use crate::current::current;
 use crate::net::{BindingId, Datagram, Protocol, Watcher};
+use crate::sim::Config;
 
 /// Bytes that wait for a receiver before further datagrams are dropped.
 const QUEUE: usize = 64 * 1024;
-/// The largest datagram of UDP over IPv4.
-const LARGEST: usize = 65_507;
+/// The largest datagrams of UDP over IPv4 and over IPv6.
+const LARGEST_V4: usize = 65_507;
+const LARGEST_V6: usize = 65_527;
 /// The transport is busy once in so many sends.
 const BUSY_ONE_IN: usize = 16;
 const DEFAULT_HOPS: u8 = 128;
@@ -27,6 +29,38 @@ pub(super) struct Mailbox {
     /// Datagrams from elsewhere are dropped.
     remote: Option<SocketAddr>,
     queue: VecDeque<Datagram>,
+}
+
+/// What happens to datagrams on their way: to one in so many, or never if that is 0.
+#[derive(Default)]
+pub(super) struct Unreliability {
+    lost_one_in: usize,
+    doubled_one_in: usize,
+}
+
+/// How a datagram leaves: from which address, and by which interface.
+struct Route {
+    source: SocketAddr,
+    interface: u32,
+}
+
+impl Unreliability {
+    pub(super) fn new(config: &Config) -> Self {
+        Self {
+            lost_one_in: config.lose_datagrams_one_in,
+            doubled_one_in: config.duplicate_datagrams_one_in,
+        }
+    }
+
+    /// How many copies of a datagram arrive.
+    fn copies(&self) -> usize {
+        let happens = |one_in| one_in != 0 && current().sim.sched.choose_below(one_in) == 0;
+        if happens(self.lost_one_in) {
+            0
+        } else {
+            1 + usize::from(happens(self.doubled_one_in))
+        }
+    }
 }
 
 impl VirtualNet {
@@ -66,14 +100,64 @@ impl Mailbox {
 }
 
 impl Binding {
-    fn is_member(&self, group: IpAddr) -> bool {
-        self.groups.iter().any(|(joined, _)| *joined == group)
+    fn may_send(&self, length: usize, remote: SocketAddr) -> Result<(), NTSTATUS> {
+        let largest = if remote.is_ipv4() {
+            LARGEST_V4
+        } else {
+            LARGEST_V6
+        };
+        if length > largest {
+            return Err(STATUS_BUFFER_OVERFLOW);
+        }
+        if remote.ip().is_unspecified() || remote.port() == 0 {
+            return Err(STATUS_INVALID_ADDRESS_COMPONENT);
+        }
+        if is_broadcast(remote.ip()) && !self.broadcast {
+            return Err(STATUS_ACCESS_DENIED);
+        }
+        Ok(())
     }
-}
 
-fn interface_of(local: IpAddr) -> u32 {
-    let found = LOCAL_ADDRESSES.iter().find(|(ip, _)| *ip == local);
-    found.map_or(1, |(_, index)| *index)
+    /// How a datagram gets to `remote`, which is an address on the wire.
+    fn route(&self, datagram: &Datagram, remote: IpAddr) -> Result<Route, NTSTATUS> {
+        let bound = self.bind.address;
+        let mapped = bound.is_ipv6() && remote.is_ipv4();
+        let there = match datagram.interface {
+            0 => source_for(remote),
+            index => address_at(index, remote).ok_or(STATUS_NETWORK_UNREACHABLE)?,
+        };
+        let chosen = datagram.local.unwrap_or(bound.ip()).to_canonical();
+        let source = if chosen.is_unspecified() {
+            there
+        } else {
+            chosen
+        };
+        if source.is_ipv4() != remote.is_ipv4() || (mapped && !self.bind.both_families) {
+            return Err(STATUS_NETWORK_UNREACHABLE);
+        }
+        let own = interface_of(source).ok_or(STATUS_INVALID_ADDRESS_COMPONENT)?;
+        Ok(Route {
+            source: SocketAddr::new(source, bound.port()),
+            interface: if datagram.interface == 0 {
+                own
+            } else {
+                datagram.interface
+            },
+        })
+    }
+
+    /// Whether a datagram for many, which leaves by `interface`, gets here.
+    fn hears(&self, target: IpAddr, interface: u32) -> bool {
+        let own = self.bind.address.ip();
+        let everywhere = own.is_unspecified();
+        let own = own.to_canonical();
+        let both = everywhere && self.bind.both_families;
+        let here = everywhere || interface_of(own) == Some(interface);
+        let joined = |(group, on): &(IpAddr, u32)| *group == target && [0, interface].contains(on);
+        (both || own.is_ipv4() == target.is_ipv4())
+            && here
+            && (is_broadcast(target) || self.groups.iter().any(joined))
+    }
 }
 
 impl State {
@@ -113,34 +197,23 @@ impl State {
             .bindings
             .get(&sender)
             .ok_or(STATUS_INVALID_DEVICE_STATE)?;
-        if datagram.data.len() > LARGEST {
-            return Err(STATUS_BUFFER_OVERFLOW);
-        }
         let remote = on_the_wire(datagram.remote);
-        if is_broadcast(remote.ip()) && !from.broadcast {
-            return Err(STATUS_ACCESS_DENIED);
-        }
+        from.may_send(datagram.data.len(), remote)?;
+        let route = from.route(datagram, remote.ip())?;
         if current().sim.sched.choose_below(BUSY_ONE_IN) == 0 {
             schedule(move |net| net.tell_sender(sender));
             return Ok(false);
         }
-        let source = self.source(sender, datagram, remote.ip());
-        for to in self.receivers(remote) {
-            let seen = self.seen_at(to, datagram, source, remote);
-            schedule(move |net| net.deliver(to, seen));
+        for to in self.receivers(remote, route.interface) {
+            for _ in 0..self.unreliability.copies() {
+                let seen = self.seen_at(to, datagram, &route, remote);
+                schedule(move |net| net.deliver(to, seen));
+            }
         }
         Ok(true)
     }
 
-    fn source(&self, sender: BindingId, datagram: &Datagram, remote: IpAddr) -> SocketAddr {
-        let bound = self.bindings[&sender].bind.address;
-        let bound_ip = Some(bound.ip()).filter(|ip| !ip.is_unspecified() && !ip.is_multicast());
-        let ip = datagram.local.or(bound_ip);
-        let ip = ip.unwrap_or_else(|| source_for(remote));
-        SocketAddr::new(ip.to_canonical(), bound.port())
-    }
-
-    fn receivers(&self, remote: SocketAddr) -> Vec<BindingId> {
+    fn receivers(&self, remote: SocketAddr, interface: u32) -> Vec<BindingId> {
         let receives = |binding: &Binding| {
             binding.bind.protocol == Protocol::Udp
                 && binding.mailbox.is_some()
@@ -148,11 +221,10 @@ impl State {
         };
         let ip = remote.ip();
         if is_broadcast(ip) || ip.is_multicast() {
-            let wanted = |binding: &Binding| is_broadcast(ip) || binding.is_member(ip);
-            return self
-                .bindings
-                .iter()
-                .filter(|(_, binding)| receives(binding) && wanted(binding))
+            let heard = |binding: &Binding| receives(binding) && binding.hears(ip, interface);
+            let bindings = self.bindings.iter();
+            return bindings
+                .filter(|(_, binding)| heard(binding))
                 .map(|(id, _)| *id)
                 .collect();
         }
@@ -166,15 +238,15 @@ impl State {
         &self,
         receiver: BindingId,
         datagram: &Datagram,
-        source: SocketAddr,
+        route: &Route,
         target: SocketAddr,
     ) -> Datagram {
         let binding = &self.bindings[&receiver];
         Datagram {
             data: datagram.data.clone(),
-            remote: binding.seen(source),
+            remote: binding.seen(route.source),
             local: Some(binding.seen(target).ip()),
-            interface: interface_of(source.ip()),
+            interface: route.interface,
             hops: Some(datagram.hops.unwrap_or(DEFAULT_HOPS)),
             traffic_class: Some(datagram.traffic_class.unwrap_or(0)),
         }
@@ -191,8 +263,9 @@ impl State {
             .bindings
             .get_mut(&binding)
             .ok_or(STATUS_INVALID_DEVICE_STATE)?;
+        let exists = |index| LOCAL_ADDRESSES.iter().any(|(_, at)| *at == index);
         let known = binding.groups.contains(&(group, interface));
-        if !group.is_multicast() || known == join {
+        if !group.is_multicast() || known == join || !(interface == 0 || exists(interface)) {
             return Err(STATUS_INVALID_PARAMETER);
         }
         if join {
@@ -207,5 +280,5 @@ impl State {
 }
 
 fn is_broadcast(ip: IpAddr) -> bool {
-    ip == IpAddr::V4(Ipv4Addr::BROADCAST)
+    matches!(ip, IpAddr::V4(v4) if v4.is_broadcast())
 }

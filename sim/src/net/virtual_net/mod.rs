@@ -24,17 +24,21 @@ use super::{
 use crate::current::current;
 use crate::kernel::irql::DISPATCH;
 use crate::sched::{Job, Work};
-use crate::sim::lock;
+use crate::sim::{Config, lock};
 use state::State;
+
+/// The index of the loopback interface, and of the other.
+const LOOPBACK: u32 = 1;
+const OUTWARD: u32 = 2;
 
 /// The addresses of the host, with the index of the interface that has each.
 const LOCAL_ADDRESSES: [(IpAddr, u32); 4] = [
-    (IpAddr::V4(Ipv4Addr::LOCALHOST), 1),
-    (IpAddr::V6(Ipv6Addr::LOCALHOST), 1),
-    (IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)), 2),
+    (IpAddr::V4(Ipv4Addr::LOCALHOST), LOOPBACK),
+    (IpAddr::V6(Ipv6Addr::LOCALHOST), LOOPBACK),
+    (IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)), OUTWARD),
     (
         IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1)),
-        2,
+        OUTWARD,
     ),
 ];
 
@@ -43,7 +47,6 @@ const LATE_ONE_IN: usize = 8;
 const LATE: usize = 200_000;
 
 /// The network of one simulation.
-#[derive(Default)]
 pub(crate) struct VirtualNet(Mutex<State>);
 
 /// How many of `available` bytes come in one piece: all of them every other time.
@@ -77,6 +80,10 @@ fn schedule(call: impl FnOnce(&VirtualNet) + Send + 'static) {
 }
 
 impl VirtualNet {
+    pub(crate) fn new(config: &Config) -> Self {
+        Self(Mutex::new(State::new(config)))
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         lock(&self.0)
     }

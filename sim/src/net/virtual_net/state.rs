@@ -5,12 +5,13 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use wdk_sys::{NTSTATUS, STATUS_ADDRESS_ALREADY_EXISTS, STATUS_INVALID_ADDRESS_COMPONENT};
 
-use super::LOCAL_ADDRESSES;
-use super::datagrams::Mailbox;
+use super::datagrams::{Mailbox, Unreliability};
 use super::listen::{Listening, Undecided};
 use super::stream::Endpoint;
+use super::{LOCAL_ADDRESSES, LOOPBACK, OUTWARD};
 use crate::current::current;
 use crate::net::{Bind, BindingId, EndpointId, Protocol, RequestId};
+use crate::sim::Config;
 
 const FIRST_EPHEMERAL_PORT: u16 = 49_152;
 
@@ -19,6 +20,7 @@ pub(super) struct State {
     pub(super) bindings: BTreeMap<BindingId, Binding>,
     pub(super) endpoints: BTreeMap<EndpointId, Endpoint>,
     pub(super) undecided: BTreeMap<RequestId, Undecided>,
+    pub(super) unreliability: Unreliability,
     last: usize,
 }
 
@@ -76,12 +78,6 @@ pub(super) fn on_the_wire(address: SocketAddr) -> SocketAddr {
 
 /// The local address from which `remote` is reached.
 pub(super) fn source_for(remote: IpAddr) -> IpAddr {
-    let reaches = |index: u32| {
-        let mut of_family = LOCAL_ADDRESSES
-            .iter()
-            .filter(|(ip, _)| ip.is_ipv4() == remote.is_ipv4());
-        of_family.find(|(_, at)| *at == index).map(|(ip, _)| *ip)
-    };
     if remote.is_loopback() {
         return remote;
     }
@@ -89,18 +85,38 @@ pub(super) fn source_for(remote: IpAddr) -> IpAddr {
         IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
         IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
     };
-    reaches(2).unwrap_or(fallback)
+    address_at(OUTWARD, remote).unwrap_or(fallback)
+}
+
+/// The local address on an interface from which `remote` is reached.
+pub(super) fn address_at(interface: u32, remote: IpAddr) -> Option<IpAddr> {
+    let fits = |ip: IpAddr| ip.is_ipv4() == remote.is_ipv4();
+    let found = LOCAL_ADDRESSES
+        .iter()
+        .find(|(ip, index)| *index == interface && fits(*ip));
+    found.map(|(ip, _)| *ip)
+}
+
+/// The interface that has a local address.
+pub(super) fn interface_of(local: IpAddr) -> Option<u32> {
+    let found = LOCAL_ADDRESSES.iter().find(|(ip, _)| *ip == local);
+    let index = found.map(|(_, index)| *index);
+    index.or(local.is_loopback().then_some(LOOPBACK))
 }
 
 fn is_local(ip: IpAddr) -> bool {
     let ip = ip.to_canonical();
-    ip.is_unspecified()
-        || ip.is_loopback()
-        || ip.is_multicast()
-        || LOCAL_ADDRESSES.iter().any(|(local, _)| *local == ip)
+    ip.is_unspecified() || interface_of(ip).is_some()
 }
 
 impl State {
+    pub(super) fn new(config: &Config) -> Self {
+        Self {
+            unreliability: Unreliability::new(config),
+            ..Self::default()
+        }
+    }
+
     /// An identifier that was never used before.
     pub(super) fn next_id(&mut self) -> usize {
         self.last += 1;

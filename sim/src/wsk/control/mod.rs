@@ -18,9 +18,9 @@ use wsk_sys::{
 
 use super::call::{Entry, check_context, complete_inline};
 use super::events::{self, Disabled};
-use super::registration;
 use super::request::Answer;
 use super::tables::Category;
+use super::{datagram_options, registration};
 use crate::current::current;
 use crate::kernel::irp;
 use crate::kernel::irql::DISPATCH;
@@ -97,7 +97,9 @@ pub(super) unsafe extern "C" fn wsk_control_socket(
         WSK_CONTROL_SOCKET_TYPE::WskGetOption => {
             options::get(&call, level, code).and_then(|value| operation.put_out(&value))
         }
-        _ => Err(STATUS_NOT_SUPPORTED),
+        _ => datagram_options::control(&call, code, operation.input())
+            .unwrap_or(Err(STATUS_NOT_SUPPORTED))
+            .map(|()| 0),
     };
     call.reply(result.map_or_else(Answer::status, Answer::information))
 }

@@ -14,6 +14,7 @@ use wsk_sys::{
 };
 
 use super::super::call::Call;
+use super::super::datagram_options;
 use super::super::sharing::Sharing;
 use super::super::socket::State;
 use crate::sim::lock;
@@ -47,6 +48,9 @@ pub(super) fn set(
     option: u32,
     value: Option<&[u8]>,
 ) -> Result<(), NTSTATUS> {
+    if let Some(result) = datagram_options::set(call, level, option, value) {
+        return result;
+    }
     let moment = moment(level, option).ok_or(STATUS_NOT_SUPPORTED)?;
     let value = value
         .filter(|value| value.len() == OPTION_SIZE)
@@ -60,6 +64,9 @@ pub(super) fn set(
 }
 
 pub(super) fn get(call: &Call, level: u32, option: u32) -> Result<Vec<u8>, NTSTATUS> {
+    if let Some(result) = datagram_options::get(call, level, option) {
+        return result;
+    }
     moment(level, option).ok_or(STATUS_NOT_SUPPORTED)?;
     let state = lock(&call.socket.state);
     Ok(state
