@@ -14,6 +14,7 @@ mod every_way;
 mod executor;
 mod faults;
 mod halves;
+mod ioctl;
 mod listen;
 mod listen_events;
 mod operation;

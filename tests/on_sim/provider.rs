@@ -124,7 +124,7 @@ fn descriptor_is_kept_by_whoever_uses_it_and_released_once() {
 
 #[test]
 fn descriptor_of_a_dropped_request_is_released() {
-    wsk_sim::seeds(SCHEDULES, |_| {
+    wsk_sim::seeds(SCHEDULES, |sim| {
         let client = Client::new();
         let descriptor = SecurityDescriptor::cache(&client.provider, &EVERYBODY).expect("cached");
         let listener = ListenSocket::open(&client.provider, AddressFamily::Inet);
@@ -132,6 +132,8 @@ fn descriptor_of_a_dropped_request_is_released() {
         drop(listener.set_security(&descriptor));
         drop(descriptor);
         drop(listener.security());
+        // A close would cancel it: then the descriptor is the provider's to release.
+        sim.sleep(SECOND);
         drop(listener);
         client.end();
     });
