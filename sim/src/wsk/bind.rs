@@ -82,6 +82,8 @@ fn begin(sim: &Shared, socket: &Arc<Socket>, state: &mut State) -> Result<(), NT
         Datagram => {
             let binding = state.binding.ok_or(STATUS_INVALID_DEVICE_STATE)?;
             sim.net.receive_datagrams(binding, None, socket.watcher());
+            let broadcast = options::may_broadcast(state);
+            sim.net.allow_broadcast(binding, broadcast);
             Ok(())
         }
         Category::Basic | Connection | Stream => Ok(()),

@@ -29,6 +29,7 @@ mod client;
 mod close;
 mod connect;
 mod control;
+#[cfg(not(windows))]
 mod death;
 mod events;
 mod indication;
@@ -52,6 +53,8 @@ use crate::verifier::DriverNumber;
 use client::Registrations;
 use socket::Socket;
 
+pub use control::extension::{Extension, ExtensionCall, ExtensionClient};
+pub use control::transports::Transport;
 pub(crate) use nmr::ON_DEMAND;
 
 /// The WSK of one simulation.
@@ -61,6 +64,7 @@ pub(crate) struct Wsk {
     sockets: Mutex<Sockets>,
     claims: Mutex<sharing::Claims>,
     held_up: Mutex<events::HeldUp>,
+    controls: control::Controls,
 }
 
 #[derive(Default)]
@@ -93,19 +97,26 @@ impl Wsk {
             sockets: Mutex::default(),
             claims: Mutex::default(),
             held_up: Mutex::default(),
+            controls: control::Controls::default(),
         }
     }
 
-    /// Sockets and registrations that are left.
-    pub(crate) fn leaks(&self, driver: Option<DriverNumber>) -> Vec<String> {
+    /// The sockets that are not gone.
+    fn open_sockets(&self) -> Vec<Arc<Socket>> {
         let all: Vec<_> = lock(&self.sockets).all.values().cloned().collect();
+        all.into_iter().filter(|socket| !socket.is_gone()).collect()
+    }
+
+    /// Sockets, registrations and cached security descriptors that are left.
+    pub(crate) fn leaks(&self, driver: Option<DriverNumber>) -> Vec<String> {
+        let open = self.open_sockets();
         let registrations = lock(&self.registrations);
-        let made = all
+        let made = open
             .iter()
             .filter(|socket| registrations.is_of(socket.client, driver));
-        let open = made.filter(|socket| !socket.is_gone());
-        let mut left: Vec<_> = open.map(|socket| socket.describe()).collect();
+        let mut left: Vec<_> = made.map(|socket| socket.describe()).collect();
         left.extend(registrations.leaks(driver));
+        left.extend(lock(&self.controls.descriptors).leaks(driver));
         left
     }
 

@@ -32,7 +32,7 @@ use crate::sim::{Shared, lock};
 const PASSIVE_ONE_IN: usize = 4;
 
 /// A completion that is due: the IRP's address, and its answer.
-type Completion = (usize, Answer);
+pub(super) type Completion = (usize, Answer);
 
 /// Whether what can be done at once is done before the call returns.
 pub(super) fn at_once(sim: &Shared) -> bool {
@@ -110,9 +110,14 @@ fn pend(call: &Call, work: &dyn Work) -> bool {
 
 /// Marks the IRP of a call pending; its completion will be counted as a use of the registration.
 pub(super) fn mark_pending(call: &Call) {
-    let stack = call.packet.stack(call.packet.current_location.get());
+    mark_pending_for(&call.me.sim, call.socket.client, call.packet);
+}
+
+/// As `mark_pending`, for a client's request that is not to a socket.
+pub(super) fn mark_pending_for(sim: &Shared, client: usize, packet: &Irp) {
+    let stack = packet.stack(packet.current_location.get());
     stack.control.set(stack.control.get() | SL_PENDING_RETURNED);
-    lock(&call.me.sim.wsk.registrations).count_use(call.socket.client);
+    lock(&sim.wsk.registrations).count_use(client);
 }
 
 /// Has the requests moved soon.
@@ -206,7 +211,8 @@ fn next_done(turn: &mut Turn<'_>, lane: usize) -> Option<Completion> {
     None
 }
 
-fn finish(me: &Arc<Thread>, client: usize, (irp, answer): Completion) {
+/// Completes a pending IRP.
+pub(super) fn finish(me: &Arc<Thread>, client: usize, (irp, answer): Completion) {
     lock(&me.sim.wsk.sockets).forget(irp);
     let pointer = core::ptr::with_exposed_provenance_mut::<IRP>(irp);
     // SAFETY: the IRP is the provider's until it completes it, below [wsk 3.5].

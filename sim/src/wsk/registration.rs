@@ -21,8 +21,8 @@ use wsk_sys::{
 
 use super::call::check_context;
 use super::client::{Origin, Readiness, is_supported};
-use super::nmr;
 use super::tables::PROVIDER;
+use super::{control, nmr};
 use crate::current::current;
 use crate::faults::Fault;
 use crate::kernel::irql::{DISPATCH, PASSIVE};
@@ -250,8 +250,9 @@ pub unsafe extern "C" fn WskDeregister(block: PWSK_REGISTRATION) {
     };
     client.leaving = true;
     client.notice(&me.sim);
-    let changed = Arc::clone(&client.changed);
+    let (changed, name) = (Arc::clone(&client.changed), client.name());
     drop(registrations);
+    control::client_leaves(&me.sim, name);
     me.sim.sched.point(&me);
     loop {
         changed.state.store(0, SeqCst);
@@ -260,6 +261,8 @@ pub unsafe extern "C" fn WskDeregister(block: PWSK_REGISTRATION) {
             Some(client) if !client.is_idle() => {}
             Some(client) => {
                 client.gone = true;
+                drop(registrations);
+                control::client_is_gone(&me.sim, name);
                 return;
             }
             None => return,

@@ -15,6 +15,8 @@ use wsk_sys::PWSK_SOCKET;
 
 use super::address::Family;
 use super::callbacks::Offered;
+use super::control::extension::Registered;
+use super::control::redirect::Redirect;
 use super::events::Events;
 use super::indication::Incoming;
 use super::inspect::{InspectId, Inspections};
@@ -105,6 +107,27 @@ pub(super) struct State {
     pub(super) incoming: Incoming,
     /// The inspection that let this accepted socket in.
     pub(super) inspected: Option<InspectId>,
+    pub(super) destinations: Destinations,
+    pub(super) redirect: Option<Arc<Redirect>>,
+    pub(super) extensions: Vec<Registered>,
+}
+
+/// Where a datagram socket sends to unless a call says otherwise [wsk 5.4].
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Destinations {
+    /// It also receives only from there.
+    pub(super) remote: Option<SocketAddr>,
+    pub(super) send_to: Option<SocketAddr>,
+}
+
+impl Destinations {
+    fn describe(&self) -> String {
+        let remote = self.remote.map(|address| format!(", remote {address}"));
+        let send_to = self
+            .send_to
+            .map(|address| format!(", sending to {address}"));
+        [remote, send_to].into_iter().flatten().collect()
+    }
 }
 
 impl State {
@@ -132,6 +155,9 @@ impl State {
             inspections: Inspections::default(),
             incoming: Incoming::default(),
             inspected: None,
+            destinations: Destinations::default(),
+            redirect: None,
+            extensions: Vec::new(),
         }
     }
 
@@ -210,9 +236,10 @@ impl Socket {
         let local = state
             .local
             .map_or(String::new(), |address| format!(" at {address}"));
+        let destinations = state.destinations.describe();
         let callbacks = state.events.describe();
         format!(
-            "{:?} socket {:p}{local}, {phase}, {pending} requests pending, \
+            "{:?} socket {:p}{local}{destinations}, {phase}, {pending} requests pending, \
              {running} calls running{callbacks}, context {:p}, created{}",
             self.category,
             self.pointer(),
@@ -228,22 +255,27 @@ impl Socket {
             let details = format!("socket context {context:p} is in paged pool");
             offence(Rule::PagedAtDispatch, &details);
         }
+        self.keep(sim, side.memory(self.category));
+    }
+
+    /// Enters memory of the client's by its address, and what it is.
+    pub(super) fn keep(&self, sim: &Shared, memory: Vec<(usize, &'static str)>) {
         let mut sockets = lock(&sim.wsk.sockets);
-        for (memory, what) in side.memory(self.category) {
+        for (memory, what) in memory {
             sockets.kept.insert((memory, self.pointer().addr()), what);
         }
     }
 
-    fn forget_client_memory(&self, sim: &Shared, side: ClientSide) {
+    fn forget(&self, sim: &Shared, memory: Vec<(usize, &'static str)>) {
         let mut sockets = lock(&sim.wsk.sockets);
-        for (memory, _) in side.memory(self.category) {
+        for (memory, _) in memory {
             sockets.kept.remove(&(memory, self.pointer().addr()));
         }
     }
 
     /// Gives it another context and table.
     pub(super) fn set_client_side(&self, sim: &Shared, state: &mut State, side: ClientSide) {
-        self.forget_client_memory(sim, state.client_side);
+        self.forget(sim, state.client_side.memory(self.category));
         self.keep_client_memory(sim, side);
         state.client_side = side;
     }
@@ -272,7 +304,11 @@ impl Socket {
     /// The end of the socket, but for its address.
     pub(super) fn dismantle(&self, sim: &Shared, state: &mut State) {
         self.leave_network(sim, state);
-        self.forget_client_memory(sim, state.client_side);
+        self.forget(sim, state.client_side.memory(self.category));
+        for registered in state.extensions.drain(..) {
+            self.forget(sim, registered.client_memory());
+            registered.end(sim);
+        }
         state.phase = Phase::Gone;
     }
 }

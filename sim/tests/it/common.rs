@@ -12,9 +12,9 @@ use core::ptr;
 use std::net::SocketAddr;
 
 use wdk_sys::ntddk::{
-    ExAllocatePool2, ExFreePoolWithTag, IoAllocateIrp, IoAllocateMdl, IoFreeIrp, IoFreeMdl,
-    IoReuseIrp, KeClearEvent, KeInitializeEvent, KeSetEvent, KeWaitForSingleObject,
-    MmBuildMdlForNonPagedPool,
+    ExAllocatePool2, ExFreePoolWithTag, IoAllocateIrp, IoAllocateMdl, IoCancelIrp, IoFreeIrp,
+    IoFreeMdl, IoReuseIrp, KeClearEvent, KeInitializeEvent, KeReadStateEvent, KeSetEvent,
+    KeWaitForSingleObject, MmBuildMdlForNonPagedPool,
 };
 use wdk_sys::{
     KEVENT, NTSTATUS, PDEVICE_OBJECT, PIRP, PMDL, PVOID, STATUS_MORE_PROCESSING_REQUIRED,
@@ -81,6 +81,19 @@ impl Io {
         // SAFETY: the event is alive.
         let _ = unsafe { KeWaitForSingleObject(event, 0, 0, 0, ptr::null_mut()) };
         self.outcome()
+    }
+
+    /// Whether the completion routine was called.
+    pub fn is_complete(&self) -> bool {
+        let event = ptr::from_ref(&*self.event).cast_mut();
+        // SAFETY: the event is alive.
+        unsafe { KeReadStateEvent(event) != 0 }
+    }
+
+    /// Cancels the request, which may be complete by now.
+    pub fn cancel(&self) {
+        // SAFETY: the IRP is kept here, whether it is pending or not.
+        unsafe { IoCancelIrp(self.irp) };
     }
 
     pub fn outcome(&self) -> Outcome {
@@ -290,12 +303,39 @@ impl Client {
     }
 }
 
+impl Client {
+    /// Gives the NPI back, of a client that somebody else deregisters.
+    pub fn release(mut self) {
+        // SAFETY: the NPI was captured once.
+        unsafe { WskReleaseProviderNPI(&raw mut *self.block) };
+        // The block must stay until `Block::deregister` is through.
+        core::mem::forget(self);
+    }
+}
+
 impl Drop for Client {
     fn drop(&mut self) {
         // SAFETY: the NPI was captured once.
         unsafe { WskReleaseProviderNPI(&raw mut *self.block) };
         // SAFETY: all sockets are closed.
         unsafe { WskDeregister(&raw mut *self.block) };
+    }
+}
+
+/// The registration of a client, for another thread to end.
+pub struct Block(*mut WSK_REGISTRATION);
+
+// SAFETY: only the address is carried, and WSK may be called on any thread.
+unsafe impl Send for Block {}
+
+impl Block {
+    pub fn of(client: &Client) -> Self {
+        Self(ptr::from_ref(&*client.block).cast_mut())
+    }
+
+    pub fn deregister(&self) {
+        // SAFETY: registered once; the client is not dropped but released.
+        unsafe { WskDeregister(self.0) };
     }
 }
 

@@ -1,22 +1,37 @@
 //! The tests of the simulator from outside: drivers in the manner of C on its exports.
 //!
 //! - `kernel`, `tcp`, `nmr`, `nmr_wsk` use it as it is meant; `exhaustive` in every schedule
-//! - `offences`, `wsk_offences`, `nmr_offences` break one rule each
-//! - the files about one part of the kernel do both
-//! - `common` is a WSK client, `modules` are network modules, `driver` is what the tests of the
-//!   kernel share
+//! - `offences`, `wsk_offences`, `nmr_offences`, `control_offences` break one rule each
+//! - the files about one part of the kernel do both, and so do those about control operations:
+//!   `options`, `event_option`, `ioctls`, `receive_ex`, `addresses`, `client_control`, `sharing`,
+//!   `transports`, `extensions`; `control_faults` has them fail
+//! - `links` is about the network
+//! - `common` is a WSK client, `control` its control operations, `descriptors` its security
+//!   descriptors, `facts` what the file of facts says; `modules` are network modules, `driver` is
+//!   what the tests of the kernel share
 
 mod accept_events;
+mod addresses;
+mod client_control;
 mod common;
+mod control;
+mod control_faults;
+mod control_offences;
 mod csq;
+mod descriptors;
 mod driver;
+mod event_option;
 mod exhaustive;
+mod extensions;
+mod facts;
 mod handlers;
 mod host;
 mod indications;
 mod inspect;
+mod ioctls;
 mod irps;
 mod kernel;
+mod links;
 mod locks;
 mod lookaside;
 mod modules;
@@ -25,9 +40,13 @@ mod nmr_offences;
 mod nmr_wsk;
 mod objects;
 mod offences;
+mod options;
 mod queues;
+mod receive_ex;
 mod requests;
 mod resources;
+mod sharing;
 mod tcp;
+mod transports;
 mod unload;
 mod wsk_offences;

@@ -9,8 +9,8 @@ use wdk_sys::{
     STATUS_INVALID_PARAMETER,
 };
 
-use super::state::{Binding, State, on_the_wire, source_for};
-use super::{LOCAL_ADDRESSES, VirtualNet, notify, schedule};
+use super::state::{Binding, State, on_the_wire};
+use super::{VirtualNet, notify, schedule};
 use crate::current::current;
 use crate::net::{BindingId, Datagram, Protocol, Watcher};
 
@@ -69,11 +69,6 @@ impl Binding {
     fn is_member(&self, group: IpAddr) -> bool {
         self.groups.iter().any(|(joined, _)| *joined == group)
     }
-}
-
-fn interface_of(local: IpAddr) -> u32 {
-    let found = LOCAL_ADDRESSES.iter().find(|(ip, _)| *ip == local);
-    found.map_or(1, |(_, index)| *index)
 }
 
 impl State {
@@ -136,7 +131,7 @@ impl State {
         let bound = self.bindings[&sender].bind.address;
         let bound_ip = Some(bound.ip()).filter(|ip| !ip.is_unspecified() && !ip.is_multicast());
         let ip = datagram.local.or(bound_ip);
-        let ip = ip.unwrap_or_else(|| source_for(remote));
+        let ip = ip.unwrap_or_else(|| self.addresses.source_for(remote));
         SocketAddr::new(ip.to_canonical(), bound.port())
     }
 
@@ -174,7 +169,7 @@ impl State {
             data: datagram.data.clone(),
             remote: binding.seen(source),
             local: Some(binding.seen(target).ip()),
-            interface: interface_of(source.ip()),
+            interface: self.addresses.interface_of(source.ip()),
             hops: Some(datagram.hops.unwrap_or(DEFAULT_HOPS)),
             traffic_class: Some(datagram.traffic_class.unwrap_or(0)),
         }

@@ -1,11 +1,12 @@
 //! Which addresses are taken, which connections exist, and who is reached at an address.
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 
 use wdk_sys::{NTSTATUS, STATUS_ADDRESS_ALREADY_EXISTS, STATUS_INVALID_ADDRESS_COMPONENT};
 
-use super::LOCAL_ADDRESSES;
+use super::VirtualNet;
+use super::addresses::Addresses;
 use super::datagrams::Mailbox;
 use super::listen::{Listening, Undecided};
 use super::stream::Endpoint;
@@ -19,8 +20,15 @@ pub(super) struct State {
     pub(super) bindings: BTreeMap<BindingId, Binding>,
     pub(super) endpoints: BTreeMap<EndpointId, Endpoint>,
     pub(super) undecided: BTreeMap<RequestId, Undecided>,
+    pub(super) addresses: Addresses,
+    /// Nothing arrives: what should have waits here.
+    pub(super) stalled: bool,
+    pub(super) held_up: Vec<Arrival>,
     last: usize,
 }
+
+/// Something that reaches the other side.
+pub(super) type Arrival = Box<dyn FnOnce(&VirtualNet) + Send>;
 
 /// A local address that is taken.
 pub(super) struct Binding {
@@ -74,32 +82,6 @@ pub(super) fn on_the_wire(address: SocketAddr) -> SocketAddr {
     address
 }
 
-/// The local address from which `remote` is reached.
-pub(super) fn source_for(remote: IpAddr) -> IpAddr {
-    let reaches = |index: u32| {
-        let mut of_family = LOCAL_ADDRESSES
-            .iter()
-            .filter(|(ip, _)| ip.is_ipv4() == remote.is_ipv4());
-        of_family.find(|(_, at)| *at == index).map(|(ip, _)| *ip)
-    };
-    if remote.is_loopback() {
-        return remote;
-    }
-    let fallback = match remote {
-        IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
-        IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
-    };
-    reaches(2).unwrap_or(fallback)
-}
-
-fn is_local(ip: IpAddr) -> bool {
-    let ip = ip.to_canonical();
-    ip.is_unspecified()
-        || ip.is_loopback()
-        || ip.is_multicast()
-        || LOCAL_ADDRESSES.iter().any(|(local, _)| *local == ip)
-}
-
 impl State {
     /// An identifier that was never used before.
     pub(super) fn next_id(&mut self) -> usize {
@@ -114,7 +96,7 @@ impl State {
     }
 
     pub(super) fn bind(&mut self, bind: Bind) -> Result<(BindingId, SocketAddr), NTSTATUS> {
-        if !is_local(bind.address.ip()) {
+        if !self.addresses.has(bind.address.ip()) {
             return Err(STATUS_INVALID_ADDRESS_COMPONENT);
         }
         let mut bind = bind;
