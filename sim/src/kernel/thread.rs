@@ -161,6 +161,17 @@ fn address(thread: &Thread) -> usize {
     core::ptr::from_ref(thread.object().header()).expose_provenance()
 }
 
+/// Whether this is the address of a process: there is only that of the system.
+pub(crate) fn is_process(me: &Thread, address: usize) -> bool {
+    me.sim.kernel.process.address() == address
+}
+
+/// Whether this is the address of a thread that has not ended.
+pub(crate) fn is_thread(me: &Thread, object: usize) -> bool {
+    let alive = me.sim.sched.live_threads();
+    alive.iter().any(|thread| address(thread) == object)
+}
+
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn KeGetCurrentThread() -> PKTHREAD {
     core::ptr::with_exposed_provenance_mut(address(&current()))

@@ -64,6 +64,21 @@ impl Net {
         }
     }
 
+    /// The network in memory.
+    ///
+    /// # Panics
+    ///
+    /// With the host's network, with which a test can do less.
+    #[cfg(not(windows))]
+    pub(crate) fn in_memory(&self) -> &VirtualNet {
+        match self {
+            Self::Virtual(net) => net,
+            Self::Host(_) => {
+                panic!("only connections of the virtual network can be broken or held up")
+            }
+        }
+    }
+
     /// Begins to deliver what happens to `sim`.
     pub(crate) fn start(&self, sim: &Arc<Shared>) {
         if let Some(net) = self.host() {
@@ -218,6 +233,11 @@ pub(crate) trait Network: Send + Sync {
     /// Takes at most `limit` bytes; all that are there if `all`, else as many as the network cares
     /// to give. A limit of 0 only looks: data is told by no bytes, its end by the end.
     fn receive(&self, endpoint: EndpointId, limit: usize, all: bool) -> Result<Received, NTSTATUS>;
+    /// How many bytes could be received now.
+    fn waiting(&self, endpoint: EndpointId) -> usize;
+    /// Sends nothing any more, not even acknowledgements, and drops what comes; false if the network
+    /// cannot do that.
+    fn silence(&self, endpoint: EndpointId) -> bool;
     /// Ends the sending side after what was sent.
     fn shut_down(&self, endpoint: EndpointId);
     /// Resets the connection.

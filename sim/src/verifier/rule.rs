@@ -80,6 +80,9 @@ rules! {
         "the completion routine of the client's own IRP must return \
          `STATUS_MORE_PROCESSING_REQUIRED` [wsk 3.2]",
     IrpRequired: "this WSK function needs an IRP [wsk 3a]",
+    IrpMustBeNull: "this control operation must not be given an IRP [wsk 3a]",
+    OutputSizeRequired:
+        "this control operation tells how much it gives by `OutputSizeReturned` [wsk 3a]",
     WskFromCompletion: "a completion routine must not call WSK functions [wsk 3.9]",
     MdlFreedInUse: "an MDL must stay until the request that uses it completes [wsk 3.12]",
     MdlUnknown: "an MDL must come from `IoAllocateMdl`, be built before use, and be freed once",
@@ -105,6 +108,10 @@ rules! {
     Inspection:
         "`WskInspectComplete` is called once for an inspection that was pended, with a copy of \
          its ID [wsk 7.9, 7.11]",
+    SecurityDescriptor:
+        "a security descriptor that WSK is given is one that it has cached and that was not \
+         released; it is released once, when no request uses it [wsk 4.5]",
+    Owner: "a socket is owned by a process and a thread of the system [wsk 4.5]",
     ParallelAccept: "a listening socket takes one `WskAccept` at a time",
     Registration:
         "`WskRegister` and `WskDeregister` come in pairs on one registration that stays in \

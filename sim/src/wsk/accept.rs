@@ -171,6 +171,9 @@ fn adopt(turn: &mut Turn<'_>, client_side: ClientSide) -> Option<(Arc<Socket>, A
     state.connected = true;
     state.local = Some(addresses.0);
     state.options = options::inherited(turn.state);
+    state
+        .redirect
+        .clone_from(&lock(&turn.sim.wsk.controls.redirect));
     state.inspected = request.and_then(|request| turn.state.inspections.let_in(request));
     drop(state);
     Some((accepted, addresses))

@@ -88,6 +88,21 @@ pub(super) fn decode(bytes: &[u8]) -> Option<SocketAddr> {
     }
 }
 
+/// Reads a socket address that has the size of this family; `None` if it names another.
+///
+/// # Safety
+///
+/// `address` points to as many bytes as an address of the family has.
+pub(super) unsafe fn read_as(address: PSOCKADDR, family: Family) -> Option<SocketAddr> {
+    // SAFETY: promised by the caller: every address begins with its family.
+    let named = unsafe { address.cast::<u16>().read_unaligned() };
+    if Family::from_number(named) != Some(family) {
+        return None;
+    }
+    // SAFETY: it is complete, as the caller promises.
+    unsafe { read(address) }
+}
+
 /// Writes a socket address; null asks for nothing.
 ///
 /// # Safety

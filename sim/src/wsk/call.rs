@@ -81,6 +81,16 @@ impl Entry {
         }
     }
 
+    /// What the call ends with at its beginning, if it is to fail, or if the socket is dead
+    /// [wsk 9.9].
+    pub(super) fn refusal(&self) -> Option<NTSTATUS> {
+        if self.me.sim.faults.strikes(Fault::ProviderCall) {
+            return Some(STATUS_INSUFFICIENT_RESOURCES);
+        }
+        let dead = lock(&self.socket.state).dead;
+        dead.then_some(STATUS_FILE_FORCED_CLOSED)
+    }
+
     /// Takes the IRP of the call.
     pub(super) fn take(self, irp: PIRP) -> Call {
         if irp.is_null() {
@@ -126,15 +136,10 @@ impl Call {
         Ok(call)
     }
 
-    /// Ends the call if it is to fail, or if the socket is dead [wsk 9.9].
+    /// Ends the call if it is to fail, or if the socket is dead.
     pub(super) fn may_go_on(&self) -> Result<(), NTSTATUS> {
-        if self.me.sim.faults.strikes(Fault::ProviderCall) {
-            return Err(self.complete(Answer::status(STATUS_INSUFFICIENT_RESOURCES)));
-        }
-        if lock(&self.socket.state).dead {
-            return Err(self.complete(Answer::status(STATUS_FILE_FORCED_CLOSED)));
-        }
-        Ok(())
+        self.refusal()
+            .map_or(Ok(()), |status| Err(self.complete(Answer::status(status))))
     }
 
     /// Completes the IRP before the call returns.

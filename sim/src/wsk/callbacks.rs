@@ -100,7 +100,7 @@ impl Offered {
 }
 
 /// Runs a callback, which must return at the IRQL at which it was called.
-fn run<T>(callback: &Callback<'_>, name: &str, call: impl FnOnce() -> T) -> T {
+pub(super) fn run<T>(callback: &Callback<'_>, name: &str, call: impl FnOnce() -> T) -> T {
     let me = callback.me;
     me.sim.sched.point(me);
     let irql = me.irql();

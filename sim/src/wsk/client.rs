@@ -53,6 +53,7 @@ pub(super) struct Client {
     pub(super) version: USHORT,
     pub(super) captures: usize,
     sockets: usize,
+    has_made_sockets: bool,
     /// Calls that run, and requests that are not complete.
     uses: usize,
     /// The events that are enabled for all sockets [wsk 6.7].
@@ -90,6 +91,7 @@ impl Registrations {
             version,
             captures: 0,
             sockets: 0,
+            has_made_sockets: false,
             uses: 0,
             static_events: 0,
             leaving: false,
@@ -118,6 +120,7 @@ impl Registrations {
     pub(super) fn count_socket(&mut self, name: usize) {
         if let Some(client) = self.of_name(name) {
             client.sockets += 1;
+            client.has_made_sockets = true;
         }
     }
 
@@ -146,6 +149,23 @@ impl Registrations {
 
     pub(super) fn static_events(&mut self, name: usize) -> ULONG {
         self.of_name(name).map_or(0, |client| client.static_events)
+    }
+
+    /// Has events enabled for all sockets that the client makes from now on [wsk 6.7].
+    pub(super) fn add_static_events(&mut self, name: usize, events: ULONG) {
+        if let Some(client) = self.of_name(name) {
+            client.static_events |= events;
+        }
+    }
+
+    pub(super) fn has_made_sockets(&mut self, name: usize) -> bool {
+        self.of_name(name)
+            .is_some_and(|client| client.has_made_sockets)
+    }
+
+    /// Has somebody asked WSK to let go of the client?
+    pub(super) fn is_leaving(&mut self, name: usize) -> bool {
+        self.of_name(name).is_some_and(|client| client.leaving)
     }
 
     /// The driver that is this client.

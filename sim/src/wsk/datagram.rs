@@ -16,7 +16,8 @@ use wsk_sys::{MSG_TRUNC, PCMSGHDR, PSOCKADDR, PWSK_BUF, PWSK_DATAGRAM_INDICATION
 
 use super::address::{self, Family};
 use super::buffer::Buffer;
-use super::call::Call;
+use super::call::{Call, Entry};
+use super::control::options;
 use super::control_data::{self, Place};
 use super::datagram_events::Indicated;
 use super::datagram_options;
@@ -35,9 +36,14 @@ pub(super) struct Datagrams {
     /// Taken from the network, and not given to the client yet.
     waiting: VecDeque<Datagram>,
     pub(super) lists: Lists<Indicated>,
-    /// `SIO_WSK_SET_REMOTE_ADDRESS`.
+    destinations: Destinations,
+}
+
+/// Where a socket sends to unless a call says otherwise [wsk 5.4].
+#[derive(Debug, Clone, Copy, Default)]
+struct Destinations {
+    /// It also receives only from there.
     remote: Option<SocketAddr>,
-    /// `SIO_WSK_SET_SENDTO_ADDRESS`.
     send_to: Option<SocketAddr>,
 }
 
@@ -53,7 +59,15 @@ pub(super) enum Fixed {
 impl Datagrams {
     /// Where datagrams go for which the client gives no address.
     pub(super) fn destination(&self) -> Option<SocketAddr> {
-        self.send_to.or(self.remote)
+        self.destinations.send_to.or(self.destinations.remote)
+    }
+
+    /// The addresses that the client has fixed.
+    pub(super) fn describe(&self) -> String {
+        let Destinations { remote, send_to } = self.destinations;
+        let remote = remote.map(|address| format!(", remote {address}"));
+        let send_to = send_to.map(|address| format!(", sending to {address}"));
+        [remote, send_to].into_iter().flatten().collect()
     }
 
     /// The client has not accepted them: they are received again, before all others.
@@ -69,17 +83,17 @@ pub(super) fn begin(sim: &Shared, socket: &Arc<Socket>, state: &State) -> Result
     let binding = state.binding.ok_or(STATUS_INVALID_DEVICE_STATE)?;
     sim.net.receive_datagrams(binding, None, socket.watcher());
     sim.net
-        .allow_broadcast(binding, datagram_options::may_broadcast(state));
+        .allow_broadcast(binding, options::may_broadcast(state));
     Ok(())
 }
 
 /// Fixes an address, or frees it again [wsk 5.4].
 pub(super) fn set_fixed_address(
-    call: &Call,
+    entry: &Entry,
     which: Fixed,
     address: Option<SocketAddr>,
 ) -> Result<(), NTSTATUS> {
-    let (sim, socket) = (&call.me.sim, &call.socket);
+    let (sim, socket) = (&entry.me.sim, &entry.socket);
     let mut state = lock(&socket.state);
     let binding = state.binding.ok_or(STATUS_INVALID_DEVICE_STATE)?;
     if address.is_some_and(|address| Family::of(address) != socket.family) {
@@ -87,9 +101,9 @@ pub(super) fn set_fixed_address(
     }
     let datagrams = &mut state.datagrams;
     match which {
-        Fixed::SendTo => datagrams.send_to = address,
+        Fixed::SendTo => datagrams.destinations.send_to = address,
         Fixed::Remote => {
-            datagrams.remote = address;
+            datagrams.destinations.remote = address;
             let comes_from = |remote| remote == address.unwrap_or(remote);
             datagrams
                 .waiting

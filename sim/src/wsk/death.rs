@@ -19,7 +19,8 @@ impl Sim {
     }
 }
 
-fn end(sim: &Arc<Shared>, socket: &Arc<Socket>) {
+/// The transport of a socket is gone.
+pub(super) fn end(sim: &Arc<Shared>, socket: &Arc<Socket>) {
     let mut state = lock(&socket.state);
     if state.phase != Phase::Open || state.dead {
         return;

@@ -21,7 +21,6 @@ use super::socket::{ClientSide, Flow, Phase, Socket, State};
 use super::tables::Category;
 use super::{accept, callbacks, datagram_events, indication, inspect, progress};
 use crate::current::current;
-use crate::kernel::irp::SL_PENDING_RETURNED;
 use crate::kernel::irql::{DISPATCH, PASSIVE};
 use crate::sched::{Job, Thread, Work as Delivery};
 use crate::sim::{Shared, lock, offence};
@@ -46,6 +45,9 @@ pub(super) struct Events {
     /// Enabled on a listening socket for the connections that its accept event hands over
     /// [wsk 6.6].
     inherited: ULONG,
+    /// The receive event, while another callback replaces it: enabled whatever `enabled` says
+    /// [wsk 6.9].
+    replaced: ULONG,
     /// Raised, and not called yet.
     raised: ULONG,
     /// One entry for each callback that runs; 0 for those that no bit stands for.
@@ -103,7 +105,7 @@ impl Events {
     }
 
     pub(super) fn is_enabled(&self, event: ULONG) -> bool {
-        self.enabled & event != 0
+        (self.enabled | self.replaced) & event != 0
     }
 
     pub(super) fn is_permanent(&self, event: ULONG) -> bool {
@@ -127,6 +129,23 @@ impl Events {
 
     pub(super) fn inherited(&self) -> ULONG {
         self.inherited
+    }
+
+    /// Another callback replaces that of the receive event, or does so no longer [wsk 6.9].
+    pub(super) fn replace_receive(&mut self, on: bool) {
+        self.replaced = if on { WSK_EVENT_RECEIVE } else { 0 };
+    }
+
+    /// How disabling an event ends: a request with an IRP waits for the callbacks that run.
+    pub(super) fn await_callbacks(&mut self, event: ULONG, call: Option<&Call>) -> Disabled {
+        if !self.running.contains(&event) {
+            return Disabled::Now;
+        }
+        if let Some(call) = call {
+            progress::mark_pending(call);
+            self.disabling.push((event, call.irp.expose_provenance()));
+        }
+        Disabled::Later
     }
 
     /// Not called any more until it is enabled again.
@@ -176,11 +195,21 @@ fn valid_for(socket: &Socket, flow: Flow) -> ULONG {
     }
 }
 
-/// Sets `SO_WSK_EVENT_CALLBACK` to enable events [wsk 6.2].
+/// Whether a mask names events, of whatever categories [wsk 6.7].
+pub(super) fn are_all_valid(mask: ULONG) -> bool {
+    let known = Category::ALL
+        .into_iter()
+        .fold(0, |all, one| all | valid(one));
+    mask != 0 && mask & !known == 0
+}
+
+/// Sets `SO_WSK_EVENT_CALLBACK` to enable events [wsk 6.2]; not those that are enabled for all
+/// sockets [wsk 6.7].
 pub(super) fn enable(socket: &Arc<Socket>, mask: ULONG) -> Result<(), NTSTATUS> {
     let sim = &current().sim;
     let mut state = lock(&socket.state);
-    if mask == 0 || mask & !valid_for(socket, state.flow) != 0 {
+    let possible = valid_for(socket, state.flow);
+    if mask == 0 || mask & !possible != 0 || state.events.is_permanent(mask) {
         return Err(STATUS_INVALID_PARAMETER);
     }
     let ready = match state.flow {
@@ -225,17 +254,7 @@ pub(super) fn disable(
         return Err(STATUS_INVALID_PARAMETER);
     }
     state.events.switch_off(event);
-    if !state.events.running.contains(&event) {
-        return Ok(Disabled::Now);
-    }
-    if let Some(call) = call {
-        let stack = call.packet.stack(call.packet.current_location.get());
-        stack.control.set(stack.control.get() | SL_PENDING_RETURNED);
-        let irp = call.irp.expose_provenance();
-        lock(&call.me.sim.wsk.registrations).count_use(socket.client);
-        state.events.disabling.push((event, irp));
-    }
-    Ok(Disabled::Later)
+    Ok(state.events.await_callbacks(event, call))
 }
 
 /// The status of a disable request without an IRP.

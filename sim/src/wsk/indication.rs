@@ -210,7 +210,7 @@ pub(super) fn raise_due(sim: &Arc<Shared>, socket: &Arc<Socket>, state: &mut Sta
     }
     let wants_data = state.events.is_due(WSK_EVENT_RECEIVE) && state.incoming.may_be_indicated();
     let wants_end = state.events.is_due(WSK_EVENT_DISCONNECT) && !state.incoming.end_reported;
-    if !wants_data && !wants_end {
+    if state.incoming.silent || !wants_data && !wants_end {
         return;
     }
     match look(sim, socket, state) {

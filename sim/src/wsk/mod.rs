@@ -39,6 +39,7 @@ mod datagram;
 mod datagram_events;
 mod datagram_options;
 mod datagram_send;
+#[cfg(not(windows))]
 mod death;
 mod events;
 mod indication;
@@ -65,6 +66,8 @@ use crate::verifier::DriverNumber;
 use client::Registrations;
 use socket::Socket;
 
+pub use control::extension::{Extension, ExtensionCall, ExtensionClient};
+pub use control::transports::Transport;
 pub(crate) use nmr::ON_DEMAND;
 
 /// The WSK of one simulation.
@@ -77,6 +80,7 @@ pub(crate) struct Wsk {
     client_requests: client_request::ClientRequests,
     address_lists: address_list::AddressLists,
     hosts: Mutex<resolver::Hosts>,
+    controls: control::Controls,
 }
 
 #[derive(Default)]
@@ -112,20 +116,27 @@ impl Wsk {
             client_requests: client_request::ClientRequests::default(),
             address_lists: address_list::AddressLists::default(),
             hosts: Mutex::default(),
+            controls: control::Controls::default(),
         }
     }
 
-    /// Sockets, registrations and lists of addresses that are left.
-    pub(crate) fn leaks(&self, driver: Option<DriverNumber>) -> Vec<String> {
+    /// The sockets that are not gone.
+    fn open_sockets(&self) -> Vec<Arc<Socket>> {
         let all: Vec<_> = lock(&self.sockets).all.values().cloned().collect();
+        all.into_iter().filter(|socket| !socket.is_gone()).collect()
+    }
+
+    /// Sockets, registrations and cached security descriptors that are left.
+    pub(crate) fn leaks(&self, driver: Option<DriverNumber>) -> Vec<String> {
+        let open = self.open_sockets();
         let registrations = lock(&self.registrations);
-        let made = all
+        let made = open
             .iter()
             .filter(|socket| registrations.is_of(socket.client, driver));
-        let open = made.filter(|socket| !socket.is_gone());
-        let mut left: Vec<_> = open.map(|socket| socket.describe()).collect();
+        let mut left: Vec<_> = made.map(|socket| socket.describe()).collect();
         left.extend(registrations.leaks(driver));
         left.extend(self.address_lists.leaks(driver));
+        left.extend(lock(&self.controls.descriptors).leaks(driver));
         left
     }
 

@@ -21,7 +21,7 @@ use wsk_sys::{
 };
 
 use super::client::{Origin, Readiness, is_supported};
-use super::names;
+use super::control;
 use super::tables::PROVIDER;
 use crate::current::current;
 use crate::faults::Fault;
@@ -139,6 +139,7 @@ unsafe extern "C" fn detach(context: PVOID) -> NTSTATUS {
         unreachable!("`attach` entered the client with its binding");
     };
     drop(registrations);
+    control::client_leaves(&me.sim, context.addr());
     if let_go(&me.sim, binding) {
         STATUS_SUCCESS
     } else {
@@ -152,16 +153,14 @@ fn let_go(sim: &Shared, binding: usize) -> bool {
     let mut registrations = lock(&sim.wsk.registrations);
     let client = registrations.of_origin(Origin::Binding(binding));
     let due = client.filter(|client| client.leaving && !client.gone && client.is_idle());
-    match due {
-        Some(client) if detached => {
-            client.gone = true;
-            let name = client.name();
-            drop(registrations);
-            names::expect_freed(sim, name);
-            true
-        }
-        _ => false,
-    }
+    let Some(client) = due.filter(|_| detached) else {
+        return false;
+    };
+    client.gone = true;
+    let name = client.name();
+    drop(registrations);
+    control::client_is_gone(sim, name);
+    true
 }
 
 /// The client of a binding has detached: nothing new can come from it.

@@ -18,8 +18,10 @@ use wsk_sys::{
 };
 
 use super::address::{self, Family};
+use super::buffer::Buffer;
 use super::call::{Call, check_context, complete_inline};
 use super::connect::Connect;
+use super::control::{options, security};
 use super::request::{Answer, Lane, Reply, Turn, Work};
 use super::socket::{ClientSide, Socket};
 use super::tables::Category;
@@ -30,7 +32,7 @@ use crate::kernel::irp;
 use crate::kernel::irql::DISPATCH;
 use crate::kernel::layout::Irp;
 use crate::kernel::pool::check_not_paged;
-use crate::kernel::thread::Context;
+use crate::kernel::thread::{Context, is_process, is_thread};
 use crate::net::Protocol;
 use crate::sched::Thread;
 use crate::sim::{lock, offence};
@@ -41,15 +43,41 @@ struct Making {
     me: Arc<Thread>,
     client: usize,
     client_side: ClientSide,
+    /// The address of the security descriptor, and what it says.
+    security: Option<(PSECURITY_DESCRIPTOR, Vec<u8>)>,
     irp: PIRP,
     packet: &'static Irp,
+}
+
+/// Whose a new socket is [wsk 4.5].
+struct Owner {
+    process: PEPROCESS,
+    thread: PETHREAD,
+    security: PSECURITY_DESCRIPTOR,
+}
+
+impl Owner {
+    /// Reports what cannot own a socket; gives what the security descriptor says.
+    fn check(&self, me: &Thread, function: &str) -> Option<(PSECURITY_DESCRIPTOR, Vec<u8>)> {
+        let (process, thread) = (self.process.addr(), self.thread.addr());
+        let wrong = if process != 0 && !is_process(me, process) {
+            format!("OwningProcess {process:#x}, which is no process")
+        } else if thread != 0 && !is_thread(me, thread) {
+            format!("OwningThread {thread:#x}, which is no thread")
+        } else {
+            let given = !self.security.is_null();
+            let address = self.security.addr();
+            return given.then(|| (self.security, security::expect(me, address, function)));
+        };
+        offence(Rule::Owner, &format!("{function} with {wrong}"));
+    }
 }
 
 impl Making {
     fn enter(
         client: PWSK_CLIENT,
-        context: PVOID,
-        dispatch: *const c_void,
+        (context, dispatch): (PVOID, *const c_void),
+        owner: &Owner,
         irp: PIRP,
         function: &str,
     ) -> Self {
@@ -60,6 +88,7 @@ impl Making {
             offence(Rule::IrpRequired, &format!("{function} without an IRP"));
         }
         check_not_paged(&me, dispatch.addr(), "a table of event callbacks");
+        let security = owner.check(&me, function);
         let packet = irp::give_to_provider(&me, irp, function);
         lock(&me.sim.wsk.registrations).count_use(client);
         me.sim.sched.point(&me);
@@ -71,6 +100,7 @@ impl Making {
             me,
             client,
             client_side,
+            security,
             irp,
             packet,
         }
@@ -85,7 +115,22 @@ impl Making {
     }
 
     fn create(&self, kind: (Category, Family, Protocol)) -> Arc<Socket> {
-        Socket::create(&self.me.sim, kind, self.client, self.client_side)
+        let socket = Socket::create(&self.me.sim, kind, self.client, self.client_side);
+        if let Some((_, descriptor)) = &self.security {
+            options::set_security(&mut lock(&socket.state), descriptor.clone());
+        }
+        socket
+    }
+
+    /// What must stay until the IRP completes: the security descriptor [wsk 4.5].
+    fn memory(&self) -> Buffer {
+        let pieces = self.security.iter();
+        let pieces: Vec<_> = pieces.map(|(at, bytes)| (*at, bytes.len())).collect();
+        Buffer::of(&pieces)
+    }
+
+    fn has_transport(&self, family: Family, protocol: Protocol) -> bool {
+        lock(&self.me.sim.wsk.controls.transports).has(family, protocol)
     }
 
     fn on(&self, socket: &Arc<Socket>) -> Call {
@@ -130,7 +175,7 @@ fn transport(socket_type: USHORT, protocol: ULONG) -> Option<Protocol> {
     }
 }
 
-/// `WskSocket` [wsk 4.1 to 4.5].
+/// `WskSocket` [wsk 4.2 to 4.5].
 pub(super) unsafe extern "C" fn wsk_socket(
     client: PWSK_CLIENT,
     family: ADDRESS_FAMILY,
@@ -139,12 +184,17 @@ pub(super) unsafe extern "C" fn wsk_socket(
     flags: ULONG,
     context: PVOID,
     dispatch: *const c_void,
-    _process: PEPROCESS,
-    _thread: PETHREAD,
-    _security: PSECURITY_DESCRIPTOR,
+    process: PEPROCESS,
+    thread: PETHREAD,
+    security: PSECURITY_DESCRIPTOR,
     irp: PIRP,
 ) -> NTSTATUS {
-    let making = Making::enter(client, context, dispatch, irp, "WskSocket");
+    let owner = Owner {
+        process,
+        thread,
+        security,
+    };
+    let making = Making::enter(client, (context, dispatch), &owner, irp, "WskSocket");
     if making.fails() {
         return making.end(STATUS_INSUFFICIENT_RESOURCES);
     }
@@ -152,11 +202,15 @@ pub(super) unsafe extern "C" fn wsk_socket(
         Ok(kind) => kind,
         Err(status) => return making.end(status),
     };
+    if !making.has_transport(kind.1, kind.2) {
+        return making.end(STATUS_NOT_SUPPORTED);
+    }
     if kind.0 == Category::Basic && !(context.is_null() && dispatch.is_null()) {
         return making.end(STATUS_INVALID_PARAMETER);
     }
     let socket = making.create(kind);
-    making.on(&socket).submit(Reply::with_socket(&socket))
+    let reply = Reply::with_socket(&socket).using(making.memory(), Vec::new());
+    making.on(&socket).submit(reply)
 }
 
 /// `WskSocketConnect`: socket, bind and connect in one [wsk 4.6].
@@ -169,12 +223,18 @@ pub(super) unsafe extern "C" fn wsk_socket_connect(
     flags: ULONG,
     context: PVOID,
     dispatch: *const WSK_CLIENT_CONNECTION_DISPATCH,
-    _process: PEPROCESS,
-    _thread: PETHREAD,
-    _security: PSECURITY_DESCRIPTOR,
+    process: PEPROCESS,
+    thread: PETHREAD,
+    security: PSECURITY_DESCRIPTOR,
     irp: PIRP,
 ) -> NTSTATUS {
-    let making = Making::enter(client, context, dispatch.cast(), irp, "WskSocketConnect");
+    let owner = Owner {
+        process,
+        thread,
+        security,
+    };
+    let client_side = (context, dispatch.cast());
+    let making = Making::enter(client, client_side, &owner, irp, "WskSocketConnect");
     if making.fails() {
         return making.end(STATUS_INSUFFICIENT_RESOURCES);
     }
@@ -188,12 +248,17 @@ pub(super) unsafe extern "C" fn wsk_socket_connect(
         check_not_paged(&making.me, address.addr(), "an address");
     }
     // SAFETY: the client passes complete addresses [wsk 3.13, 4.6].
-    let (local, remote) = unsafe { (address::read(local), address::read(remote)) };
+    let local = unsafe { address::read(local) };
+    // SAFETY: as above.
+    let remote = unsafe { address::read(remote) };
     let (Some(local), Some(remote)) = (local, remote) else {
         return making.end(STATUS_INVALID_ADDRESS_COMPONENT);
     };
     if Family::of(local) != Family::of(remote) {
         return making.end(STATUS_INVALID_ADDRESS_COMPONENT);
+    }
+    if !making.has_transport(Family::of(local), Protocol::Tcp) {
+        return making.end(STATUS_NOT_SUPPORTED);
     }
     make_and_connect(&making, local, remote)
 }
@@ -205,21 +270,29 @@ fn make_and_connect(making: &Making, local: SocketAddr, remote: SocketAddr) -> N
         close::bury(sim, &socket, &mut lock(&socket.state));
         return making.end(status);
     }
-    making
-        .on(&socket)
-        .submit(MakeAndConnect(Connect::new(remote)))
+    making.on(&socket).submit(MakeAndConnect {
+        connect: Connect::new(remote),
+        memory: making.memory(),
+    })
 }
 
 /// Connects a socket which the client gets only if that succeeds.
-struct MakeAndConnect(Connect);
+struct MakeAndConnect {
+    connect: Connect,
+    memory: Buffer,
+}
 
 impl Work for MakeAndConnect {
     fn lane(&self) -> Lane {
         Lane::Connect
     }
 
+    fn buffer(&self) -> Option<&Buffer> {
+        Some(&self.memory)
+    }
+
     fn attempt(&mut self, turn: &mut Turn<'_>) -> Option<Answer> {
-        let answer = self.0.attempt(turn)?;
+        let answer = self.connect.attempt(turn)?;
         if answer == Answer::SUCCESS {
             let pointer = turn.socket.pointer().expose_provenance();
             return Some(Answer::information(pointer));
@@ -229,7 +302,7 @@ impl Work for MakeAndConnect {
     }
 
     fn cancel(&mut self, turn: &mut Turn<'_>) -> Option<Answer> {
-        let answer = self.0.cancel(turn);
+        let answer = self.connect.cancel(turn);
         close::bury(turn.sim, turn.socket, turn.state);
         answer
     }

@@ -22,7 +22,7 @@ use wsk_sys::{
 use super::call::check_context;
 use super::client::{Origin, Readiness, is_supported};
 use super::tables::PROVIDER;
-use super::{names, nmr};
+use super::{control, nmr};
 use crate::current::current;
 use crate::faults::Fault;
 use crate::kernel::irql::{DISPATCH, PASSIVE};
@@ -267,8 +267,9 @@ pub unsafe extern "C" fn WskDeregister(block: PWSK_REGISTRATION) {
     };
     client.leaving = true;
     client.notice(&me.sim);
-    let changed = Arc::clone(&client.changed);
+    let (changed, name) = (Arc::clone(&client.changed), client.name());
     drop(registrations);
+    control::client_leaves(&me.sim, name);
     me.sim.sched.point(&me);
     loop {
         changed.state.store(0, SeqCst);
@@ -279,7 +280,7 @@ pub unsafe extern "C" fn WskDeregister(block: PWSK_REGISTRATION) {
                 client.gone = true;
                 let name = client.name();
                 drop(registrations);
-                names::expect_freed(&me.sim, name);
+                control::client_is_gone(&me.sim, name);
                 return;
             }
             None => return,

@@ -19,9 +19,11 @@ pub(super) enum Lane {
     Connect,
     Send,
     Receive,
+    /// Waits for something to change.
+    Notice,
 }
 
-pub(super) const LANES: usize = 5;
+pub(super) const LANES: usize = 6;
 
 /// How a request ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -102,6 +104,10 @@ pub(super) struct Reply {
     answer: Answer,
     /// It gives a socket, which would be lost.
     decided: bool,
+    /// The client's memory that the request uses until it completes.
+    memory: Buffer,
+    /// What is written to the start of that memory.
+    output: Vec<u8>,
 }
 
 impl Reply {
@@ -109,13 +115,25 @@ impl Reply {
         Self {
             answer: answer.into(),
             decided: false,
+            memory: Buffer::default(),
+            output: Vec::new(),
         }
     }
 
     pub(super) fn with_socket(socket: &Socket) -> Self {
+        let pointer = socket.pointer().expose_provenance();
         Self {
-            answer: Answer::information(socket.pointer().expose_provenance()),
             decided: true,
+            ..Self::new(Answer::information(pointer))
+        }
+    }
+
+    /// Keeps memory of the client's in use until completion, and then writes `output` to its start.
+    pub(super) fn using(self, memory: Buffer, output: Vec<u8>) -> Self {
+        Self {
+            memory,
+            output,
+            ..self
         }
     }
 }
@@ -125,11 +143,16 @@ impl Work for Reply {
         Lane::Reply
     }
 
+    fn buffer(&self) -> Option<&Buffer> {
+        Some(&self.memory)
+    }
+
     fn is_decided(&self) -> bool {
         self.decided
     }
 
     fn attempt(&mut self, _turn: &mut Turn<'_>) -> Option<Answer> {
+        self.memory.write_at(0, &self.output);
         Some(self.answer)
     }
 }

@@ -15,6 +15,8 @@ use wsk_sys::PWSK_SOCKET;
 
 use super::address::Family;
 use super::callbacks::Offered;
+use super::control::extension::Registered;
+use super::control::redirect::Redirect;
 use super::datagram::Datagrams;
 use super::events::Events;
 use super::indication::Incoming;
@@ -107,6 +109,8 @@ pub(super) struct State {
     pub(super) datagrams: Datagrams,
     /// The inspection that let this accepted socket in.
     pub(super) inspected: Option<InspectId>,
+    pub(super) redirect: Option<Arc<Redirect>>,
+    pub(super) extensions: Vec<Registered>,
 }
 
 impl State {
@@ -135,6 +139,8 @@ impl State {
             incoming: Incoming::default(),
             datagrams: Datagrams::default(),
             inspected: None,
+            redirect: None,
+            extensions: Vec::new(),
         }
     }
 
@@ -213,9 +219,10 @@ impl Socket {
         let local = state
             .local
             .map_or(String::new(), |address| format!(" at {address}"));
+        let destinations = state.datagrams.describe();
         let callbacks = state.events.describe();
         format!(
-            "{:?} socket {:p}{local}, {phase}, {pending} requests pending, \
+            "{:?} socket {:p}{local}{destinations}, {phase}, {pending} requests pending, \
              {running} calls running{callbacks}, context {:p}, created{}",
             self.category,
             self.pointer(),
@@ -231,22 +238,27 @@ impl Socket {
             let details = format!("socket context {context:p} is in paged pool");
             offence(Rule::PagedAtDispatch, &details);
         }
+        self.keep(sim, side.memory(self.category));
+    }
+
+    /// Enters memory of the client's by its address, and what it is.
+    pub(super) fn keep(&self, sim: &Shared, memory: Vec<(usize, &'static str)>) {
         let mut sockets = lock(&sim.wsk.sockets);
-        for (memory, what) in side.memory(self.category) {
+        for (memory, what) in memory {
             sockets.kept.insert((memory, self.pointer().addr()), what);
         }
     }
 
-    fn forget_client_memory(&self, sim: &Shared, side: ClientSide) {
+    fn forget(&self, sim: &Shared, memory: Vec<(usize, &'static str)>) {
         let mut sockets = lock(&sim.wsk.sockets);
-        for (memory, _) in side.memory(self.category) {
+        for (memory, _) in memory {
             sockets.kept.remove(&(memory, self.pointer().addr()));
         }
     }
 
     /// Gives it another context and table.
     pub(super) fn set_client_side(&self, sim: &Shared, state: &mut State, side: ClientSide) {
-        self.forget_client_memory(sim, state.client_side);
+        self.forget(sim, state.client_side.memory(self.category));
         self.keep_client_memory(sim, side);
         state.client_side = side;
     }
@@ -275,7 +287,11 @@ impl Socket {
     /// The end of the socket, but for its address.
     pub(super) fn dismantle(&self, sim: &Shared, state: &mut State) {
         self.leave_network(sim, state);
-        self.forget_client_memory(sim, state.client_side);
+        self.forget(sim, state.client_side.memory(self.category));
+        for registered in state.extensions.drain(..) {
+            self.forget(sim, registered.client_memory());
+            registered.end(sim);
+        }
         state.phase = Phase::Gone;
     }
 }

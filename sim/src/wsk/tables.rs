@@ -62,7 +62,7 @@ pub(super) static PROVIDER: WSK_PROVIDER_DISPATCH = WSK_PROVIDER_DISPATCH {
     Reserved: 0,
     WskSocket: Some(provider::wsk_socket),
     WskSocketConnect: Some(provider::wsk_socket_connect),
-    WskControlClient: Some(control::wsk_control_client),
+    WskControlClient: Some(control::client::wsk_control_client),
     WskGetAddressInfo: Some(names::wsk_get_address_info),
     WskFreeAddressInfo: Some(names::wsk_free_address_info),
     WskGetNameInfo: Some(names::wsk_get_name_info),

@@ -332,12 +332,39 @@ impl Client {
     }
 }
 
+impl Client {
+    /// Gives the NPI back, of a client that somebody else deregisters.
+    pub fn release(mut self) {
+        // SAFETY: the NPI was captured once.
+        unsafe { WskReleaseProviderNPI(&raw mut *self.block) };
+        // The block must stay until `Block::deregister` is through.
+        core::mem::forget(self);
+    }
+}
+
 impl Drop for Client {
     fn drop(&mut self) {
         // SAFETY: the NPI was captured once.
         unsafe { WskReleaseProviderNPI(&raw mut *self.block) };
         // SAFETY: all sockets are closed.
         unsafe { WskDeregister(&raw mut *self.block) };
+    }
+}
+
+/// The registration of a client, for another thread to end.
+pub struct Block(*mut WSK_REGISTRATION);
+
+// SAFETY: only the address is carried, and WSK may be called on any thread.
+unsafe impl Send for Block {}
+
+impl Block {
+    pub fn of(client: &Client) -> Self {
+        Self(ptr::from_ref(&*client.block).cast_mut())
+    }
+
+    pub fn deregister(&self) {
+        // SAFETY: registered once; the client is not dropped but released.
+        unsafe { WskDeregister(self.0) };
     }
 }
 

@@ -12,8 +12,8 @@ use std::sync::Mutex;
 use wdk_sys::ntddk::{KeInitializeEvent, KeSetEvent, KeWaitForSingleObject};
 use wdk_sys::{KEVENT, NTSTATUS, PIRP, PVOID, STATUS_SUCCESS, ULONG};
 use wsk_sys::{
-    AF_INET, AF_INET6, IPPROTO, PSOCKADDR, PWSK_DATAGRAM_INDICATION, PWSK_SOCKET,
-    SO_WSK_EVENT_CALLBACK, SOCK_DGRAM, SOL_SOCKET, WSK_BUF, WSK_BUF_LIST,
+    AF_INET, AF_INET6, IPPROTO, NPI_WSK_INTERFACE_ID, PSOCKADDR, PWSK_DATAGRAM_INDICATION,
+    PWSK_SOCKET, SO_WSK_EVENT_CALLBACK, SOCK_DGRAM, SOL_SOCKET, WSK_BUF, WSK_BUF_LIST,
     WSK_CLIENT_DATAGRAM_DISPATCH, WSK_CONTROL_SOCKET_TYPE, WSK_DATAGRAM_INDICATION,
     WSK_EVENT_CALLBACK_CONTROL, WSK_EVENT_DISABLE, WSK_EVENT_RECEIVE_FROM,
     WSK_FLAG_DATAGRAM_SOCKET, WSK_PROVIDER_DATAGRAM_DISPATCH_FULL,
@@ -556,6 +556,8 @@ impl DatagramSocket {
     /// Sets `SO_WSK_EVENT_CALLBACK`.
     pub fn set_events(self, mask: u32, irp: PIRP) -> NTSTATUS {
         let mut input = [0; size_of::<WSK_EVENT_CALLBACK_CONTROL>()];
+        let interface = (&raw const NPI_WSK_INTERFACE_ID).expose_provenance();
+        input[..size_of::<usize>()].copy_from_slice(&interface.to_ne_bytes());
         let at = offset_of!(WSK_EVENT_CALLBACK_CONTROL, EventMask);
         input[at..at + 4].copy_from_slice(&mask.to_ne_bytes());
         let option = (SOL_SOCKET, SO_WSK_EVENT_CALLBACK);

@@ -5,6 +5,8 @@
 
 use wdk_sys::PVOID;
 
+use crate::sched::Thread;
+
 /// An address that a driver hands from one thread to another.
 #[derive(Clone, Copy)]
 pub(crate) struct Context(pub(crate) PVOID);
@@ -19,4 +21,14 @@ impl Context {
     pub(crate) fn get(self) -> PVOID {
         self.0
     }
+}
+
+/// What is a process is not known.
+pub(crate) fn is_process(_me: &Thread, _address: usize) -> bool {
+    true
+}
+
+/// What is a thread is not known.
+pub(crate) fn is_thread(_me: &Thread, _address: usize) -> bool {
+    true
 }

@@ -158,6 +158,18 @@ impl Network for HostNet {
         endpoint.receive(limit, all)
     }
 
+    fn waiting(&self, endpoint: EndpointId) -> usize {
+        let mut state = self.state();
+        state
+            .endpoint(endpoint)
+            .map_or(0, |(endpoint, _)| endpoint.waiting())
+    }
+
+    /// The host's sockets cannot.
+    fn silence(&self, _endpoint: EndpointId) -> bool {
+        false
+    }
+
     fn shut_down(&self, endpoint: EndpointId) {
         if let Some((endpoint, _)) = self.state().endpoint(endpoint) {
             endpoint.shut_down();

@@ -145,6 +145,13 @@ impl Endpoint {
         }
     }
 
+    /// How many bytes there are to receive, as far as one look tells.
+    pub(super) fn waiting(&mut self) -> usize {
+        let mut bytes = vec![0; PIECE];
+        let stream = self.established();
+        stream.map_or(0, |stream| stream.socket.peek(&mut bytes).unwrap_or(0))
+    }
+
     pub(super) fn receive(&mut self, limit: usize, all: bool) -> Result<Received, NTSTATUS> {
         if limit == 0 {
             return self.look();

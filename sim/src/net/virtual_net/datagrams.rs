@@ -9,8 +9,9 @@ use wdk_sys::{
     STATUS_INVALID_DEVICE_STATE, STATUS_INVALID_PARAMETER, STATUS_NETWORK_UNREACHABLE,
 };
 
-use super::state::{Binding, State, address_at, interface_of, on_the_wire, source_for};
-use super::{LOCAL_ADDRESSES, VirtualNet, notify, schedule};
+use super::addresses::Addresses;
+use super::state::{Binding, State, on_the_wire};
+use super::{VirtualNet, notify, schedule};
 use crate::current::current;
 use crate::net::{BindingId, Datagram, Protocol, Watcher};
 use crate::sim::Config;
@@ -119,12 +120,19 @@ impl Binding {
     }
 
     /// How a datagram gets to `remote`, which is an address on the wire.
-    fn route(&self, datagram: &Datagram, remote: IpAddr) -> Result<Route, NTSTATUS> {
+    fn route(
+        &self,
+        addresses: &Addresses,
+        datagram: &Datagram,
+        remote: IpAddr,
+    ) -> Result<Route, NTSTATUS> {
         let bound = self.bind.address;
         let mapped = bound.is_ipv6() && remote.is_ipv4();
         let there = match datagram.interface {
-            0 => source_for(remote),
-            index => address_at(index, remote).ok_or(STATUS_NETWORK_UNREACHABLE)?,
+            0 => addresses.source_for(remote),
+            index => addresses
+                .on(index, remote)
+                .ok_or(STATUS_NETWORK_UNREACHABLE)?,
         };
         let chosen = datagram.local.unwrap_or(bound.ip()).to_canonical();
         let source = if chosen.is_unspecified() {
@@ -135,7 +143,9 @@ impl Binding {
         if source.is_ipv4() != remote.is_ipv4() || (mapped && !self.bind.both_families) {
             return Err(STATUS_NETWORK_UNREACHABLE);
         }
-        let own = interface_of(source).ok_or(STATUS_INVALID_ADDRESS_COMPONENT)?;
+        let own = addresses
+            .interface_of(source)
+            .ok_or(STATUS_INVALID_ADDRESS_COMPONENT)?;
         Ok(Route {
             source: SocketAddr::new(source, bound.port()),
             interface: if datagram.interface == 0 {
@@ -147,12 +157,12 @@ impl Binding {
     }
 
     /// Whether a datagram for many, which leaves by `interface`, gets here.
-    fn hears(&self, target: IpAddr, interface: u32) -> bool {
+    fn hears(&self, addresses: &Addresses, target: IpAddr, interface: u32) -> bool {
         let own = self.bind.address.ip();
         let everywhere = own.is_unspecified();
         let own = own.to_canonical();
         let both = everywhere && self.bind.both_families;
-        let here = everywhere || interface_of(own) == Some(interface);
+        let here = everywhere || addresses.interface_of(own) == Some(interface);
         let joined = |(group, on): &(IpAddr, u32)| *group == target && [0, interface].contains(on);
         (both || own.is_ipv4() == target.is_ipv4())
             && here
@@ -199,7 +209,7 @@ impl State {
             .ok_or(STATUS_INVALID_DEVICE_STATE)?;
         let remote = on_the_wire(datagram.remote);
         from.may_send(datagram.data.len(), remote)?;
-        let route = from.route(datagram, remote.ip())?;
+        let route = from.route(&self.addresses, datagram, remote.ip())?;
         if current().sim.sched.choose_below(BUSY_ONE_IN) == 0 {
             schedule(move |net| net.tell_sender(sender));
             return Ok(false);
@@ -221,7 +231,9 @@ impl State {
         };
         let ip = remote.ip();
         if is_broadcast(ip) || ip.is_multicast() {
-            let heard = |binding: &Binding| receives(binding) && binding.hears(ip, interface);
+            let heard = |binding: &Binding| {
+                receives(binding) && binding.hears(&self.addresses, ip, interface)
+            };
             let bindings = self.bindings.iter();
             return bindings
                 .filter(|(_, binding)| heard(binding))
@@ -259,13 +271,13 @@ impl State {
         interface: u32,
         join: bool,
     ) -> Result<(), NTSTATUS> {
+        let exists = interface == 0 || self.addresses.has_interface(interface);
         let binding = self
             .bindings
             .get_mut(&binding)
             .ok_or(STATUS_INVALID_DEVICE_STATE)?;
-        let exists = |index| LOCAL_ADDRESSES.iter().any(|(_, at)| *at == index);
         let known = binding.groups.contains(&(group, interface));
-        if !group.is_multicast() || known == join || !(interface == 0 || exists(interface)) {
+        if !group.is_multicast() || known == join || !exists {
             return Err(STATUS_INVALID_PARAMETER);
         }
         if join {

@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 
 use wdk_sys::STATUS_CONNECTION_REFUSED;
 
-use super::state::{State, on_the_wire, source_for};
+use super::state::{State, on_the_wire};
 use super::stream::{Endpoint, Link};
 use super::{VirtualNet, notify, schedule};
 use crate::net::{Arrival, BindingId, EndpointId, Protocol, Request, RequestId, Watcher};
@@ -32,7 +32,8 @@ impl VirtualNet {
     /// The request to connect reaches the other side.
     fn shake_hands(&self, client: EndpointId) {
         let mut state = self.state();
-        let Some(endpoint) = state.endpoints.get(&client) else {
+        let endpoint = state.endpoints.get(&client);
+        let Some(endpoint) = endpoint.filter(|client| client.link() == Link::Connecting) else {
             return;
         };
         let target = on_the_wire(endpoint.remote);
@@ -124,7 +125,7 @@ impl State {
             .get(&binding)
             .map_or(remote, |binding| binding.bind.address);
         let ip = if bound.ip().is_unspecified() {
-            source_for(remote.ip())
+            self.addresses.source_for(remote.ip())
         } else {
             bound.ip()
         };
@@ -193,7 +194,7 @@ impl State {
         self.set_link(client, Link::Failed(STATUS_CONNECTION_REFUSED))
     }
 
-    fn set_link(&mut self, endpoint: EndpointId, link: Link) -> Option<Watcher> {
+    pub(super) fn set_link(&mut self, endpoint: EndpointId, link: Link) -> Option<Watcher> {
         let endpoint = self.endpoints.get_mut(&endpoint)?;
         endpoint.set_link(link);
         endpoint.watcher.clone()

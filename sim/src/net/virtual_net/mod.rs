@@ -4,15 +4,17 @@
 //! - `listen`: connection requests on their way to being accepted
 //! - `stream`: the two directions of a connection
 //! - `datagrams`: UDP
-//!
-//! The host has the loopback interface and one other (`LOCAL_ADDRESSES`), which reaches itself.
+//! - `addresses`: the host's own
+//! - `links`: what a test does to all connections at once
 
+mod addresses;
 mod datagrams;
+mod links;
 mod listen;
 mod state;
 mod stream;
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Mutex, MutexGuard};
 
 use wdk_sys::NTSTATUS;
@@ -26,21 +28,7 @@ use crate::kernel::irql::DISPATCH;
 use crate::sched::{Job, Work};
 use crate::sim::{Config, lock};
 use state::State;
-
-/// The index of the loopback interface, and of the other.
-const LOOPBACK: u32 = 1;
-const OUTWARD: u32 = 2;
-
-/// The addresses of the host, with the index of the interface that has each.
-const LOCAL_ADDRESSES: [(IpAddr, u32); 4] = [
-    (IpAddr::V4(Ipv4Addr::LOCALHOST), LOOPBACK),
-    (IpAddr::V6(Ipv6Addr::LOCALHOST), LOOPBACK),
-    (IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)), OUTWARD),
-    (
-        IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1)),
-        OUTWARD,
-    ),
-];
+use stream::Endpoint;
 
 /// One arrival in so many is late, by up to `LATE` units of 100 ns.
 const LATE_ONE_IN: usize = 8;
@@ -72,7 +60,7 @@ fn schedule(call: impl FnOnce(&VirtualNet) + Send + 'static) {
         irql: DISPATCH,
         work: Work::Call(Box::new(|| {
             if let Net::Virtual(net) = &current().sim.net {
-                call(net);
+                net.carry(call);
             }
         })),
     };
@@ -82,6 +70,17 @@ fn schedule(call: impl FnOnce(&VirtualNet) + Send + 'static) {
 impl VirtualNet {
     pub(crate) fn new(config: &Config) -> Self {
         Self(Mutex::new(State::new(config)))
+    }
+
+    /// Lets something arrive, unless the network is stalled.
+    fn carry(&self, call: impl FnOnce(&Self) + Send + 'static) {
+        let mut state = self.state();
+        if state.stalled {
+            state.held_up.push(Box::new(call));
+            return;
+        }
+        drop(state);
+        call(self);
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -164,6 +163,18 @@ impl Network for VirtualNet {
         self.state().receive(endpoint, limit, all)
     }
 
+    fn waiting(&self, endpoint: EndpointId) -> usize {
+        let state = self.state();
+        state.endpoints.get(&endpoint).map_or(0, Endpoint::waiting)
+    }
+
+    fn silence(&self, endpoint: EndpointId) -> bool {
+        if let Some(endpoint) = self.state().endpoints.get_mut(&endpoint) {
+            endpoint.silence();
+        }
+        true
+    }
+
     fn shut_down(&self, endpoint: EndpointId) {
         self.state().shut_down(endpoint);
     }
@@ -205,6 +216,6 @@ impl Network for VirtualNet {
     }
 
     fn local_addresses(&self) -> Vec<(IpAddr, u32)> {
-        LOCAL_ADDRESSES.to_vec()
+        self.state().addresses.all()
     }
 }

@@ -1,14 +1,15 @@
 //! Which addresses are taken, which connections exist, and who is reached at an address.
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 
 use wdk_sys::{NTSTATUS, STATUS_ADDRESS_ALREADY_EXISTS, STATUS_INVALID_ADDRESS_COMPONENT};
 
+use super::VirtualNet;
+use super::addresses::Addresses;
 use super::datagrams::{Mailbox, Unreliability};
 use super::listen::{Listening, Undecided};
 use super::stream::Endpoint;
-use super::{LOCAL_ADDRESSES, LOOPBACK, OUTWARD};
 use crate::current::current;
 use crate::net::{Bind, BindingId, EndpointId, Protocol, RequestId};
 use crate::sim::Config;
@@ -21,8 +22,15 @@ pub(super) struct State {
     pub(super) endpoints: BTreeMap<EndpointId, Endpoint>,
     pub(super) undecided: BTreeMap<RequestId, Undecided>,
     pub(super) unreliability: Unreliability,
+    pub(super) addresses: Addresses,
+    /// Nothing arrives: what should have waits here.
+    pub(super) stalled: bool,
+    pub(super) held_up: Vec<Arrival>,
     last: usize,
 }
+
+/// Something that reaches the other side.
+pub(super) type Arrival = Box<dyn FnOnce(&VirtualNet) + Send>;
 
 /// A local address that is taken.
 pub(super) struct Binding {
@@ -76,39 +84,6 @@ pub(super) fn on_the_wire(address: SocketAddr) -> SocketAddr {
     address
 }
 
-/// The local address from which `remote` is reached.
-pub(super) fn source_for(remote: IpAddr) -> IpAddr {
-    if remote.is_loopback() {
-        return remote;
-    }
-    let fallback = match remote {
-        IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
-        IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
-    };
-    address_at(OUTWARD, remote).unwrap_or(fallback)
-}
-
-/// The local address on an interface from which `remote` is reached.
-pub(super) fn address_at(interface: u32, remote: IpAddr) -> Option<IpAddr> {
-    let fits = |ip: IpAddr| ip.is_ipv4() == remote.is_ipv4();
-    let found = LOCAL_ADDRESSES
-        .iter()
-        .find(|(ip, index)| *index == interface && fits(*ip));
-    found.map(|(ip, _)| *ip)
-}
-
-/// The interface that has a local address.
-pub(super) fn interface_of(local: IpAddr) -> Option<u32> {
-    let found = LOCAL_ADDRESSES.iter().find(|(ip, _)| *ip == local);
-    let index = found.map(|(_, index)| *index);
-    index.or(local.is_loopback().then_some(LOOPBACK))
-}
-
-fn is_local(ip: IpAddr) -> bool {
-    let ip = ip.to_canonical();
-    ip.is_unspecified() || interface_of(ip).is_some()
-}
-
 impl State {
     pub(super) fn new(config: &Config) -> Self {
         Self {
@@ -130,7 +105,7 @@ impl State {
     }
 
     pub(super) fn bind(&mut self, bind: Bind) -> Result<(BindingId, SocketAddr), NTSTATUS> {
-        if !is_local(bind.address.ip()) {
+        if !self.addresses.has(bind.address.ip()) {
             return Err(STATUS_INVALID_ADDRESS_COMPONENT);
         }
         let mut bind = bind;

@@ -52,6 +52,8 @@ pub(super) struct Endpoint {
     shut_down: bool,
     /// An arrival is scheduled.
     expecting: bool,
+    /// It neither sends anything nor takes anything in.
+    silent: bool,
 }
 
 impl Endpoint {
@@ -72,6 +74,7 @@ impl Endpoint {
             incoming: Incoming::Open,
             shut_down: false,
             expecting: false,
+            silent: false,
         }
     }
 
@@ -82,6 +85,10 @@ impl Endpoint {
             Link::Connecting => None,
             Link::Connected(_) | Link::Failed(_) => Some(Ok(())),
         }
+    }
+
+    pub(super) fn link(&self) -> Link {
+        self.link
     }
 
     pub(super) fn set_link(&mut self, link: Link) {
@@ -97,8 +104,21 @@ impl Endpoint {
         }
     }
 
-    /// Moves what arrives now; true if more is under way.
+    pub(super) fn waiting(&self) -> usize {
+        self.arrived.len()
+    }
+
+    pub(super) fn silence(&mut self) {
+        self.silent = true;
+        self.arrived.clear();
+    }
+
+    /// Moves what arrives now; true if more is under way. What a silent endpoint does not
+    /// acknowledge stays under way.
     fn arrive(&mut self) -> bool {
+        if self.silent {
+            return false;
+        }
         if self.incoming == Incoming::ResetInTransit {
             self.fail(STATUS_CONNECTION_RESET);
             return false;
@@ -112,13 +132,13 @@ impl Endpoint {
         !self.transit.is_empty()
     }
 
-    fn fail(&mut self, status: NTSTATUS) {
+    pub(super) fn fail(&mut self, status: NTSTATUS) {
         self.link = Link::Failed(status);
         self.transit.clear();
         self.arrived.clear();
     }
 
-    fn is_over(&self) -> bool {
+    pub(super) fn is_over(&self) -> bool {
         self.shut_down && self.incoming == Incoming::Ended && self.arrived.is_empty()
     }
 }
@@ -169,11 +189,17 @@ impl State {
     }
 
     fn reset_peer(&mut self, id: EndpointId) {
-        let peer = self.endpoints.get(&id).and_then(Endpoint::peer);
-        let Some(peer) = peer else { return };
-        if let Some(endpoint) = self.endpoints.get_mut(&peer) {
+        let sender = self.endpoints.get(&id).filter(|sender| !sender.silent);
+        if let Some(peer) = sender.and_then(Endpoint::peer) {
+            self.send_reset(peer);
+        }
+    }
+
+    /// A reset is under way to an endpoint.
+    pub(super) fn send_reset(&mut self, to: EndpointId) {
+        if let Some(endpoint) = self.endpoints.get_mut(&to) {
             endpoint.incoming = Incoming::ResetInTransit;
-            self.expect_arrival(peer);
+            self.expect_arrival(to);
         }
     }
 
