@@ -20,6 +20,7 @@ mod listen_events;
 mod operation;
 mod option;
 mod provider;
+mod random;
 mod registration;
 mod stream_order;
 mod unload;
