@@ -5,6 +5,7 @@ use core::net::SocketAddr;
 use super::{
     basic::BasicSocket,
     connection::ConnectionSocket,
+    datagram::DatagramSocket,
     listen::ListenSocket,
     request::{FromSocket, Open, OpenConnected},
     stream::StreamSocket,
@@ -173,6 +174,21 @@ impl OpenOptions {
         family: AddressFamily,
     ) -> Operation<Open<StreamSocket>> {
         self.open(provider, Kind::tcp(Category::Stream, family), None)
+    }
+
+    /// As [`DatagramSocket::open`].
+    ///
+    /// IRQL: <= DISPATCH_LEVEL.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn datagram(
+        &self,
+        provider: &Provider,
+        family: AddressFamily,
+    ) -> Operation<Open<DatagramSocket>> {
+        self.open(provider, Kind::udp(family), None)
     }
 
     fn open<S: FromSocket>(

@@ -10,6 +10,7 @@ mod common;
 mod connect;
 mod connection;
 mod connection_events;
+mod datagram;
 mod every_way;
 mod executor;
 mod faults;
