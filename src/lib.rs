@@ -94,7 +94,12 @@ pub use self::{
             WhenInspecting,
         },
         connection::{ConnectionEventSet, ConnectionEvents},
-        indication::{Chunks, Data, Indication, Received, RetainBudget, Retained},
+        data::{Chunks, Data},
+        datagram::{
+            DatagramEvents, DatagramIndication, DatagramList, Datagrams, IndicatedDatagram,
+            RetainedDatagrams,
+        },
+        indication::{Indication, Received, RetainBudget, Retained},
         inspect::{InspectId, InspectRequest, Inspection, Verdict},
         listen::ListenEvents,
         offer::Offer,

@@ -1,5 +1,5 @@
-//! The receives of a datagram socket: who gets a datagram whose receive was abandoned. Pure: no IRP,
-//! no lock, no allocation; `receive` runs it.
+//! The receives of a datagram socket: who gets a datagram whose receive was abandoned. Pure: no
+//! IRP, no lock, no allocation; `receive` runs it.
 //!
 //! Datagrams have no order among each other, so that any receive may get any of them; but each is
 //! received as a whole, once, or counted as lost.

@@ -2,19 +2,21 @@
 
 use core::net::SocketAddr;
 
-use wsk_sys::{SIO_WSK_SET_REMOTE_ADDRESS, SIO_WSK_SET_SENDTO_ADDRESS};
+use wsk_sys::{SIO_WSK_SET_REMOTE_ADDRESS, SIO_WSK_SET_SENDTO_ADDRESS, WSK_EVENT_RECEIVE_FROM};
 
 use super::{
     control::set_option,
-    handle::{Closer, Socket},
+    handle::{Closer, Socket, no_handler},
     open::OpenOptions,
     request::{
-        Bind, Close, FromSocket, LocalAddress, Open, ReceiveFrom, SendMessages, SendTo, SetOption,
+        Bind, Close, DisableEvent, FromSocket, LocalAddress, Open, ReceiveFrom, SendMessages,
+        SendTo, SetOption,
     },
 };
 use crate::{
     addr::{AddressFamily, SocketAddress},
     ancillary::{Ancillary, ControlData},
+    event::datagram::DatagramEvents,
     flags::DatagramFlags,
     mem::{buffer::Buffer, chain::BufferChain},
     op::{
@@ -24,12 +26,14 @@ use crate::{
             datagram::{self, Destination},
         },
         core::CoreRef,
+        event_calls,
         handle::Finished,
         operation::Operation,
         slot::{Arguments, pack},
     },
     option::{self, GroupV4, GroupV6},
     registration::Provider,
+    status::Result,
 };
 
 /// A UDP socket.
@@ -60,13 +64,13 @@ use crate::{
 ///
 /// # What is received
 ///
-/// Each receive takes one datagram, as a whole; a length of 0 is a datagram without data, and not an
-/// end of anything. A datagram that is longer than the buffer is cut, and
+/// Each receive takes one datagram, as a whole; a length of 0 is a datagram without data, and not
+/// an end of anything. A datagram that is longer than the buffer is cut, and
 /// [said to be](DatagramFlags::TRUNCATED).
 ///
 /// Nothing is lost when a receive is dropped: the datagram that it has taken, or takes before it is
-/// cancelled, is kept for another receive, also for one that is in flight already. What is kept when
-/// the socket is closed is [counted](crate::Counters::lost_datagrams) as lost.
+/// cancelled, is kept for another receive, also for one that is in flight already. What is kept
+/// when the socket is closed is [counted](crate::Counters::lost_datagrams) as lost.
 ///
 /// [Datagram sockets](https://learn.microsoft.com/windows-hardware/drivers/network/winsock-kernel-socket-categories)
 #[derive(Debug)]
@@ -153,6 +157,26 @@ impl DatagramSocket {
     #[doc(alias = "WSK_FLAG_DATAGRAM_SOCKET")]
     pub fn open(provider: &Provider, family: AddressFamily) -> Operation<Open<Self>> {
         OpenOptions::new().datagram(provider, family)
+    }
+
+    /// As [`open`](Self::open), with a handler for what happens to the socket, which is dropped
+    /// when the socket is closed. No event comes before
+    /// [`enable_receive_events`](Self::enable_receive_events).
+    ///
+    /// IRQL: <= DISPATCH_LEVEL.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    ///
+    /// [PFN_WSK_SOCKET](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_socket)
+    #[doc(alias = "WSK_CLIENT_DATAGRAM_DISPATCH")]
+    pub fn open_with<H: DatagramEvents>(
+        provider: &Provider,
+        family: AddressFamily,
+        handler: H,
+    ) -> Operation<Open<Self>> {
+        OpenOptions::new().datagram_with(provider, family, handler)
     }
 
     /// Binds it to a local address, of the family it was opened for; needed before anything is sent
@@ -262,7 +286,8 @@ impl DatagramSocket {
     /// use core::net::SocketAddr;
     /// use wsk::{AddressFamily, Ancillary, Buffer, ControlData, DatagramSocket};
     ///
-    /// # async fn f(socket: &DatagramSocket, probe: Buffer, remote: SocketAddr) -> wsk::Result<()> {
+    /// # async fn f(socket: &DatagramSocket, probe: Buffer, remote: SocketAddr) -> wsk::Result<()>
+    /// # {
     /// let near = Ancillary { hop_limit: Some(1), ..Ancillary::default() };
     /// let control = ControlData::encode(AddressFamily::of(&remote), &near)?;
     /// let (sent, probe) = socket.send_with(probe, remote, &control).await;
@@ -307,7 +332,8 @@ impl DatagramSocket {
     /// use core::net::SocketAddr;
     /// use wsk::{Buffer, BufferChain, DatagramSocket};
     ///
-    /// # async fn f(socket: &DatagramSocket, parts: [Buffer; 2], remote: SocketAddr) -> wsk::Result<()> {
+    /// # async fn f(socket: &DatagramSocket, parts: [Buffer; 2], remote: SocketAddr)
+    /// # -> wsk::Result<()> {
     /// let mut chain = BufferChain::with_capacity(2)?;
     /// for part in parts {
     ///     chain.push(part).map_err(|(error, _part)| error)?;
@@ -389,6 +415,46 @@ impl DatagramSocket {
     #[doc(alias = "WskReceiveFrom")]
     pub fn receive_from(&self, buffer: Buffer) -> Operation<ReceiveFrom> {
         Operation::new(datagram::receive_from(self.socket.core(), buffer))
+    }
+
+    /// Has datagrams go to [`DatagramEvents::receive_from`], also those that have arrived before;
+    /// the first may come before this returns. Once it is bound, and again after the handler has
+    /// refused some [wsk 8.5]. A receive that is in flight comes first, as a rule.
+    ///
+    /// IRQL: <= DISPATCH_LEVEL.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidState`](crate::ErrorKind::InvalidState): not bound, or opened without a handler; or
+    /// what `WskControlSocket` says.
+    ///
+    /// [SO_WSK_EVENT_CALLBACK](https://learn.microsoft.com/windows-hardware/drivers/network/so-wsk-event-callback)
+    #[doc(alias = "SO_WSK_EVENT_CALLBACK")]
+    #[doc(alias = "WSK_EVENT_RECEIVE_FROM")]
+    pub fn enable_receive_events(&self) -> Result<()> {
+        if !self.socket.core().has_handler() {
+            return Err(no_handler());
+        }
+        event_calls::enable_events(self.socket.core(), WSK_EVENT_RECEIVE_FROM)
+    }
+
+    /// Lets no more events come. Completes when none is being delivered any more, so that waiting
+    /// for it in the handler never ends [wsk 6.5].
+    ///
+    /// IRQL: <= DISPATCH_LEVEL.
+    ///
+    /// # Errors
+    ///
+    /// As [`enable_receive_events`](Self::enable_receive_events).
+    ///
+    /// [SO_WSK_EVENT_CALLBACK](https://learn.microsoft.com/windows-hardware/drivers/network/so-wsk-event-callback)
+    #[doc(alias = "WSK_EVENT_DISABLE")]
+    pub fn disable_receive_events(&self) -> Operation<DisableEvent> {
+        Operation::new(if self.socket.core().has_handler() {
+            event_calls::disable_event(self.socket.core(), WSK_EVENT_RECEIVE_FROM)
+        } else {
+            Err(no_handler().into())
+        })
     }
 }
 

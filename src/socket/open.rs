@@ -12,7 +12,10 @@ use super::{
 };
 use crate::{
     addr::AddressFamily,
-    event::listen::{ListenEvents, Listening},
+    event::{
+        datagram::{Bound, DatagramEvents},
+        listen::{ListenEvents, Listening},
+    },
     op::{
         calls::{
             Category,
@@ -189,6 +192,25 @@ impl OpenOptions {
         family: AddressFamily,
     ) -> Operation<Open<DatagramSocket>> {
         self.open(provider, Kind::udp(family), None)
+    }
+
+    /// As [`DatagramSocket::open_with`].
+    ///
+    /// IRQL: <= DISPATCH_LEVEL.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn datagram_with<H: DatagramEvents>(
+        &self,
+        provider: &Provider,
+        family: AddressFamily,
+        handler: H,
+    ) -> Operation<Open<DatagramSocket>> {
+        match Bound::handler(handler) {
+            Ok(handler) => self.open(provider, Kind::udp(family), Some(handler)),
+            Err(error) => Operation::new(Err(error.into())),
+        }
     }
 
     fn open<S: FromSocket>(

@@ -11,6 +11,7 @@ mod connect;
 mod connection;
 mod connection_events;
 mod datagram;
+mod datagram_events;
 mod every_way;
 mod executor;
 mod faults;
