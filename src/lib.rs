@@ -79,6 +79,8 @@ mod event;
 mod socket;
 // Where completions wake to.
 mod exec;
+// Network modules, of which WSK is one.
+pub mod nmr;
 
 #[cfg(doctest)]
 mod misuse;
