@@ -95,14 +95,26 @@ impl<N: Npi, R: Role> Binding<N, R> {
         }
     }
 
+    /// Whether this is the way to the same peer.
+    pub(super) fn is(&self, other: &Self) -> bool {
+        core::ptr::eq(self.0.as_raw(), other.0.as_raw())
+    }
+
+    /// As [`enter`](Self::enter), for as long as one likes.
+    pub(super) fn hold(&self) -> Result<Held<N, R>> {
+        let entered = self.enter()?;
+        core::mem::forget(entered);
+        Ok(Held(self.clone()))
+    }
+
     /// Lets in those who want to call the peer.
     ///
     /// # Safety
     ///
     /// Called once; the peer gave this for this binding.
-    pub(super) unsafe fn publish(&self, peer: Peer<R::PeerDispatch<N>>) -> bool {
+    pub(super) unsafe fn publish(&self, peer: Peer<R::PeerDispatch<N>>) {
         // SAFETY: the caller's promise.
-        unsafe { self.0.gate.publish(peer) }
+        unsafe { self.0.gate.publish(peer) };
     }
 }
 
@@ -177,6 +189,26 @@ impl<N: Npi, R: Role> fmt::Debug for Entered<'_, N, R> {
     }
 }
 
+/// An entered binding that can be kept apart from it.
+///
+/// # Invariants
+///
+/// Counted in the binding's gate.
+pub(super) struct Held<N: Npi, R: Role>(Binding<N, R>);
+
+impl<N: Npi, R: Role> Clone for Held<N, R> {
+    fn clone(&self) -> Self {
+        self.0.0.gate.enter_again();
+        Self(self.0.clone())
+    }
+}
+
+impl<N: Npi, R: Role> Drop for Held<N, R> {
+    fn drop(&mut self) {
+        self.0.0.leave();
+    }
+}
+
 impl<N: Npi, R: Role> Link<N, R> {
     /// Somebody who was inside leaves.
     fn leave(&self) {
@@ -217,8 +249,10 @@ impl<N: Npi, R: Role, M, C> Unbound<N, R, M, C> {
     }
 
     /// The registrar has it now, until it calls the cleanup callback.
-    pub(super) fn give(self) {
+    pub(super) fn give(self) -> NonNull<c_void> {
+        let address = self.0.cast();
         core::mem::forget(self);
+        address
     }
 }
 
@@ -231,6 +265,10 @@ impl<N: Npi, R: Role, M, C> Drop for Unbound<N, R, M, C> {
 }
 
 impl<N: Npi, R: Role, M, C> Bound<N, R, M, C> {
+    pub(super) fn context(&self) -> &C {
+        &self.context
+    }
+
     /// The detach callback: has `tell` called while the binding is not detached yet.
     ///
     /// # Safety

@@ -23,14 +23,17 @@ use wsk_sys::{
 
 use super::{
     AttachError,
-    binding::{Binding, Bound, Peer, Unbound},
+    binding::{self, Binding, Bound, Peer, Unbound},
     deregistration::Deregistration,
     id::{Instance, size_of_u16},
     npi::{Npi, Table},
     registered::{Module, Registered},
     role::AsClient,
 };
-use crate::{irql::Passive, status::Result};
+use crate::{
+    irql::Passive,
+    status::{Result, check},
+};
 
 /// What a client module decides, and hears.
 pub trait ClientModule<N: Npi>: Send + Sync + 'static {
@@ -58,8 +61,8 @@ pub trait ClientModule<N: Npi>: Send + Sync + 'static {
     /// The provider has agreed, and may be called from now on.
     ///
     /// IRQL: PASSIVE_LEVEL.
-    fn attached(&self, binding: &Binding<N, AsClient>) {
-        let _ = binding;
+    fn attached(&self, context: &Self::Context, binding: &Binding<N, AsClient>) {
+        let _ = (context, binding);
     }
 
     /// Nothing came of a provider that was offered, though this module did not decline it.
@@ -233,19 +236,25 @@ unsafe fn try_attach<N: Npi, H: ClientModule<N>>(
             break;
         }
     }
-    crate::status::check("NmrClientAttachProvider", status)?;
-    bound.give();
-    match super::binding::table(dispatch) {
-        Some(dispatch) => {
-            let context = peer;
-            // SAFETY: once for this binding; what its provider gave, whose table is of this type by
-            // the contract of `Npi`.
-            if unsafe { binding.publish(Peer { dispatch, context }) } {
-                module.handler.attached(&binding);
-            }
-        }
-        // What the registrar has attached it detaches [wsk 12.5]; until then nobody gets in.
-        None => module.handler.failed(AttachError::NullDispatch),
+    check("NmrClientAttachProvider", status)?;
+    let context = bound.give();
+    let Some(dispatch) = binding::table(dispatch) else {
+        // What the registrar has attached it will detach [wsk 12.5]; until then nobody gets in.
+        module.handler.failed(AttachError::NullDispatch);
+        return Ok(Some(()));
+    };
+    let peer = Peer {
+        dispatch,
+        context: peer,
+    };
+    // SAFETY: once for this binding; what its provider gave, whose table is of this type by the
+    // contract of `Npi`.
+    unsafe { binding.publish(peer) };
+    if let Ok(entered) = binding.enter() {
+        // SAFETY: entered: it is not cleaned up before `entered` is dropped.
+        let bound = unsafe { context.cast::<OwnBound<N, H>>().as_ref() };
+        module.handler.attached(bound.context(), &binding);
+        drop(entered);
     }
     Ok(Some(()))
 }

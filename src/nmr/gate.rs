@@ -11,8 +11,8 @@
 //!
 //! The detach callback counts as one that is inside until it ends. Whoever leaves last says that
 //! the detach is over: the callback by returning `STATUS_SUCCESS`, anybody else by the registrar's
-//! completion function after the callback returned `STATUS_PENDING` [wsk 12.10]. Nobody gets in once
-//! detaching has begun [wsk 12.11], so there is exactly one last.
+//! completion function, while the callback returns `STATUS_PENDING` [wsk 12.10]. Nobody gets in
+//! once detaching has begun [wsk 12.11], so there is exactly one last.
 //!
 //! [`State`] is pure: `tests/nmr_model.rs` explores with it what two clients and two providers can
 //! do; [`Gate`] is its atomic shell, which tests/loom explores. Neither knows the registrar.
@@ -118,21 +118,21 @@ impl<P: Copy> Gate<P> {
         }
     }
 
-    /// Lets those in who want to use `peer`, in one step. `false`: detaching has begun already.
+    /// Lets those in who want to use `peer`, in one step, unless detaching has begun already.
     ///
     /// # Safety
     ///
     /// Called once.
-    pub(crate) unsafe fn publish(&self, peer: P) -> bool {
+    pub(crate) unsafe fn publish(&self, peer: P) {
         // SAFETY: nobody reads it before it is published, which nobody else does (the caller's
         // promise).
         self.peer.with_mut(|cell| unsafe { *cell = Some(peer) });
         // ORDERING: Release publishes the peer to those who enter (Acquire).
-        self.state
+        let _ = self
+            .state
             .fetch_update(Ordering::Release, Ordering::Relaxed, |word| {
                 State(word).publish().map(|state| state.0)
-            })
-            .is_ok()
+            });
     }
 
     /// Gets in; pairs with exactly one [`leave`](Self::leave).

@@ -156,8 +156,8 @@ impl<C> Instance<'_, C> {
     /// # Safety
     ///
     /// `raw` is null or points to the instance that a module of the interface registered with; it
-    /// stays while the result is used, its `ModuleId` is null or valid, and its `NpiSpecificCharacteristics` is null
-    /// or points to a `C`.
+    /// stays while the result is used, its `ModuleId` is null or valid, and its
+    /// `NpiSpecificCharacteristics` is null or points to a `C`.
     pub(super) unsafe fn read(
         raw: *const NPI_REGISTRATION_INSTANCE,
     ) -> core::result::Result<Self, AttachError> {

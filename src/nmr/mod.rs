@@ -113,7 +113,7 @@
 //!         Ok(wanted.then_some(ClientOffer { context: Listener, tables }))
 //!     }
 //!
-//!     fn attached(&self, binding: &Binding<Counter, AsClient>) {
+//!     fn attached(&self, _context: &Listener, binding: &Binding<Counter, AsClient>) {
 //!         if let Ok(provider) = binding.enter() {
 //!             let _sum = provider.add(100);
 //!         }
@@ -146,11 +146,11 @@ mod client;
 mod deregistration;
 mod gate;
 mod id;
-mod macros;
 mod npi;
 mod provider;
 mod registered;
 mod role;
+pub mod wsk;
 
 use core::fmt;
 

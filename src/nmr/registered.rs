@@ -15,7 +15,7 @@ use core::{
 
 use wsk_sys::{
     NPI_MODULEID, NPI_REGISTRATION_INSTANCE, NPIID,
-    wdk_sys::{HANDLE, STATUS_PENDING, STATUS_SUCCESS},
+    wdk_sys::{HANDLE, STATUS_PENDING, STATUS_SUCCESS, ntddk::KeFlushQueuedDpcs},
 };
 
 use super::{
@@ -189,6 +189,9 @@ impl<R: Role, H> Registered<R, H> {
             status, STATUS_SUCCESS,
             "what is deregistered can be waited for"
         );
+        // The last one to leave a binding may still be on its way out of this image, in a DPC.
+        // SAFETY: PASSIVE_LEVEL (the witness).
+        unsafe { KeFlushQueuedDpcs() };
         self.progress = Progress::Gone;
     }
 

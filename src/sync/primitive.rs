@@ -1,8 +1,8 @@
 //! The atomics and cells of the lock-free modules, in one place.
 //!
 //! `op::handshake`, `sync::rundown` and `nmr::gate` name no other source of atomics. The loom tests
-//! compile those files a second time with loom's types under this module's name; this file therefore
-//! has loom's `UnsafeCell` interface.
+//! compile those files a second time with loom's types under this module's name; this file
+//! therefore has loom's `UnsafeCell` interface.
 
 pub(crate) use core::sync::atomic::{AtomicU32, Ordering};
 

@@ -2,8 +2,10 @@
 //! write down what happens to them.
 //!
 //! - `pair`: one client and one provider
+//! - `subsystem`: WSK as the provider
 
 mod pair;
+mod subsystem;
 
 use std::{
     sync::{
@@ -153,7 +155,7 @@ impl nmr::ClientModule<Counter> for Module {
         }))
     }
 
-    fn attached(&self, binding: &Binding<Counter, AsClient>) {
+    fn attached(&self, _: &Context, binding: &Binding<Counter, AsClient>) {
         Log::keep(&self.log.clients, binding.clone());
     }
 
