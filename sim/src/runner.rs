@@ -113,8 +113,8 @@ impl Builder {
         self
     }
 
-    /// Loses one datagram in `n` on its way, as the schedule chooses. By default none is lost, except
-    /// where a receiver's buffer is full.
+    /// Loses one datagram in `n` on its way, as the schedule chooses. By default none is lost,
+    /// except where a receiver's buffer is full.
     #[must_use]
     pub fn lose_datagrams_one_in(mut self, n: usize) -> Self {
         self.config.lose_datagrams_one_in = n;

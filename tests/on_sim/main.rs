@@ -21,6 +21,7 @@ mod nmr;
 mod operation;
 mod option;
 mod provider;
+mod random;
 mod registration;
 mod stream_order;
 mod unload;

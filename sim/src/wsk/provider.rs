@@ -175,7 +175,7 @@ fn transport(socket_type: USHORT, protocol: ULONG) -> Option<Protocol> {
     }
 }
 
-/// `WskSocket` [wsk 4.2 to 4.5].
+/// `WskSocket` [wsk 4.2, 4.3, 4.4, 4.5].
 pub(super) unsafe extern "C" fn wsk_socket(
     client: PWSK_CLIENT,
     family: ADDRESS_FAMILY,
