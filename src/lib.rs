@@ -80,6 +80,8 @@ mod event;
 mod socket;
 // Where completions wake to.
 mod exec;
+// Network modules, of which WSK is one.
+pub mod nmr;
 
 #[cfg(doctest)]
 mod misuse;
