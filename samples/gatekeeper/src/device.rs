@@ -132,8 +132,8 @@ impl Drop for Device {
             // SAFETY: PASSIVE_LEVEL; a name that outlives the call.
             let _ = unsafe { IoDeleteSymbolicLink(&raw mut link) };
         }
-        // SAFETY: our own device, deleted once; it has no requests: in `DriverEntry` nobody can have
-        // opened it, and a driver is unloaded when nobody has it open any more.
+        // SAFETY: our own device, deleted once. It has no requests: during `DriverEntry` nobody can
+        // have opened it, and a driver is unloaded when nobody has it open any more.
         unsafe { IoDeleteDevice(self.object) };
     }
 }

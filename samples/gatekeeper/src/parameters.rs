@@ -1,13 +1,13 @@
 //! The driver's parameters: values of the `Parameters` key below its service's key in the registry.
 //!
-//! | value         | type                     | meaning                                  | if missing  |
-//! |---------------|--------------------------|------------------------------------------|-------------|
-//! | `Address`     | `REG_SZ`                 | address to listen on, IPv4 or IPv6       | 127.0.0.1   |
-//! | `Port`        | `REG_DWORD`, `REG_SZ`    | TCP port, from 1                         | 40008       |
-//! | `Allow`       | `REG_MULTI_SZ`, `REG_SZ` | prefixes that may connect, see `rules`   | everybody   |
-//! | `Deny`        | `REG_MULTI_SZ`, `REG_SZ` | prefixes that may not                    | nobody      |
-//! | `RateLimit`   | `REG_DWORD`, `REG_SZ`    | connections of one source in each period | no limit    |
-//! | `RateSeconds` | `REG_DWORD`, `REG_SZ`    | the period, in seconds, from 1           | 60          |
+//! | value         | type                     | meaning                              | if missing |
+//! |---------------|--------------------------|--------------------------------------|------------|
+//! | `Address`     | `REG_SZ`                 | address to listen on                 | 127.0.0.1  |
+//! | `Port`        | `REG_DWORD`, `REG_SZ`    | TCP port, from 1                     | 40008      |
+//! | `Allow`       | `REG_MULTI_SZ`, `REG_SZ` | prefixes that may connect: `rules`   | everybody  |
+//! | `Deny`        | `REG_MULTI_SZ`, `REG_SZ` | prefixes that may not                | nobody     |
+//! | `RateLimit`   | `REG_DWORD`, `REG_SZ`    | connections of a source in a period  | no limit   |
+//! | `RateSeconds` | `REG_DWORD`, `REG_SZ`    | how long a period is, from 1         | 60         |
 //!
 //! A value that makes no sense is an error that names it, not a default.
 
