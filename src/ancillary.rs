@@ -175,10 +175,6 @@ pub struct ControlData {
 }
 
 impl ControlData {
-    /// How many bytes a receive has room for.
-    #[expect(clippy::cast_possible_truncation, reason = "128")]
-    pub(crate) const ROOM: u32 = CAPACITY as u32;
-
     /// No messages.
     #[must_use]
     pub const fn new() -> Self {

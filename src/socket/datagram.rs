@@ -255,7 +255,7 @@ impl DatagramSocket {
     /// [PFN_WSK_SEND_TO](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_send_to)
     #[doc(alias = "WskSendTo")]
     pub fn send_to(&self, buffer: Buffer, remote: SocketAddr) -> Operation<SendTo> {
-        self.send_one(buffer, Some(remote), None)
+        self.send_one(buffer, Some(remote), &ControlData::new())
     }
 
     /// As [`send_to`](Self::send_to), to the address that was
@@ -268,7 +268,7 @@ impl DatagramSocket {
     /// As there; [`InvalidParameter`](crate::ErrorKind::InvalidParameter): none was fixed
     /// [wsk 9.3].
     pub fn send(&self, buffer: Buffer) -> Operation<SendTo> {
-        self.send_one(buffer, None, None)
+        self.send_one(buffer, None, &ControlData::new())
     }
 
     /// As [`send_to`](Self::send_to), or [`send`](Self::send) without an address, in the way that
@@ -302,17 +302,17 @@ impl DatagramSocket {
         remote: impl Into<Option<SocketAddr>>,
         control: &ControlData,
     ) -> Operation<SendTo> {
-        self.send_one(buffer, remote.into(), Some(control))
+        self.send_one(buffer, remote.into(), control)
     }
 
     fn send_one(
         &self,
         buffer: Buffer,
         remote: Option<SocketAddr>,
-        control: Option<&ControlData>,
+        control: &ControlData,
     ) -> Operation<SendTo> {
-        let to = Destination { remote, control };
-        Operation::new(datagram::send_to(self.socket.core(), buffer, to))
+        let to = destination(remote, control);
+        Operation::new(datagram::send_to(self.socket.core(), buffer, &to))
     }
 
     /// Sends the filled part of each buffer of `chain`, as a datagram of its own, in one request;
@@ -351,7 +351,7 @@ impl DatagramSocket {
         chain: BufferChain,
         remote: impl Into<Option<SocketAddr>>,
     ) -> Operation<SendMessages> {
-        self.send_many(chain, remote.into(), None)
+        self.send_messages_with(chain, remote, &ControlData::new())
     }
 
     /// As [`send_messages`](Self::send_messages), all in the way that `control` says.
@@ -367,17 +367,15 @@ impl DatagramSocket {
         remote: impl Into<Option<SocketAddr>>,
         control: &ControlData,
     ) -> Operation<SendMessages> {
-        self.send_many(chain, remote.into(), Some(control))
+        let to = destination(remote.into(), control);
+        Operation::new(datagram::send_messages(self.socket.core(), chain, &to))
     }
+}
 
-    fn send_many(
-        &self,
-        chain: BufferChain,
-        remote: Option<SocketAddr>,
-        control: Option<&ControlData>,
-    ) -> Operation<SendMessages> {
-        let to = Destination { remote, control };
-        Operation::new(datagram::send_messages(self.socket.core(), chain, to))
+fn destination(remote: Option<SocketAddr>, control: &ControlData) -> Destination {
+    Destination {
+        remote,
+        control: control.to_raw(),
     }
 }
 
