@@ -80,6 +80,8 @@ mod event;
 mod socket;
 // Where completions wake to.
 mod exec;
+// Network modules, of which WSK is one.
+pub mod nmr;
 
 #[cfg(doctest)]
 mod misuse;
@@ -119,8 +121,9 @@ pub use self::{
         commit::Commit,
         connection::ConnectionSocket,
         control::Controlled,
-        datagram::{Datagram, DatagramSocket, Group},
+        datagram::{Datagram, DatagramSocket},
         exact::ReceiveExact,
+        group::Group,
         halves::{ReadHalf, ReuniteError, WriteHalf},
         handle::Closer,
         listen::{Accept, ListenSocket},

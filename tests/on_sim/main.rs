@@ -22,6 +22,7 @@ mod halves;
 mod ioctl;
 mod listen;
 mod listen_events;
+mod nmr;
 mod operation;
 mod option;
 mod provider;
