@@ -33,6 +33,28 @@ impl<I: Copy + PartialEq> Order<I> {
         }
     }
 
+    /// WSK has completed it, with a count of bytes, or not successfully.
+    pub(super) fn complete<R>(&mut self, receives: &mut R, id: I, count: Option<usize>)
+    where
+        R: StreamReceives<Id = I> + DatagramReceives<Id = I>,
+    {
+        match self {
+            Self::Stream(_) => receives.entry(id).complete(count),
+            Self::Datagrams(datagrams) => datagrams.complete(receives, id, count),
+        }
+    }
+
+    /// Nobody wants its result any more. Its handle side is the list's from now on.
+    pub(super) fn abandon<R>(&mut self, receives: &mut R, id: I)
+    where
+        R: StreamReceives<Id = I> + DatagramReceives<Id = I>,
+    {
+        match self {
+            Self::Stream(_) => receives.entry(id).abandon(),
+            Self::Datagrams(datagrams) => datagrams.abandon(receives, id),
+        }
+    }
+
     /// The result of a published receive; `None`: not yet.
     pub(super) fn take<R>(&mut self, receives: &mut R, id: I) -> Option<Taken>
     where

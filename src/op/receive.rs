@@ -226,10 +226,9 @@ impl CoreRef {
         let core = self.clone();
         let succeeded = completion.status.is_success();
         let count = succeeded.then_some(completion.information);
-        core.with_list(|_, slots| {
-            let in_stream = slots.in_stream(slot);
-            in_stream.failure = completion;
-            in_stream.entry.complete(count);
+        core.with_list(|order, slots| {
+            slots.in_stream(slot).failure = completion;
+            order.complete(slots, slot, count);
         });
         core.settle();
     }
@@ -248,7 +247,7 @@ impl CoreRef {
     pub(super) unsafe fn abandon_receive(&self, slot: NonNull<Slot>) {
         // As in `received`.
         let core = self.clone();
-        core.with_list(|_, slots| slots.entry(slot).abandon());
+        core.with_list(|order, slots| order.abandon(slots, slot));
         core.settle();
     }
 
