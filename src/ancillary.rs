@@ -12,8 +12,8 @@ use core::{
 };
 
 use wsk_sys::{
-    CMSGHDR, IP_ECN, IP_HOPLIMIT, IP_PKTINFO, IP_TOS, IP_TTL, IPPROTO, IPPROTO_IP, IPV6_ECN,
-    IPV6_HOPLIMIT, IPV6_PKTINFO, IPV6_TCLASS, WSA_CMSG_LEN, WSA_CMSG_SPACE,
+    CMSGHDR, IP_ECN, IP_HOPLIMIT, IP_PKTINFO, IP_TCLASS, IP_TOS, IP_TTL, IPPROTO, IPPROTO_IP,
+    IPV6_ECN, IPV6_HOPLIMIT, IPV6_PKTINFO, IPV6_TCLASS, WSA_CMSG_LEN, WSA_CMSG_SPACE,
 };
 
 use crate::{
@@ -118,7 +118,9 @@ impl Ancillary {
             (V4, IP_TTL | IP_HOPLIMIT) | (V6, IPV6_HOPLIMIT) => {
                 set(&mut self.hop_limit, number(data));
             }
-            (V4, IP_TOS) | (V6, IPV6_TCLASS) => set(&mut self.traffic_class, number(data)),
+            (V4, IP_TOS | IP_TCLASS) | (V6, IPV6_TCLASS) => {
+                set(&mut self.traffic_class, number(data))
+            }
             (V4, IP_ECN) | (V6, IPV6_ECN) => {
                 set(&mut self.ecn, number(data).and_then(Ecn::from_bits));
             }
