@@ -1,6 +1,6 @@
 //! Datagram sockets.
 
-use core::net::SocketAddr;
+use core::net::{IpAddr, SocketAddr};
 
 use wsk_sys::WSK_EVENT_RECEIVE_FROM;
 
@@ -75,6 +75,8 @@ pub struct DatagramSocket {
 
 /// What has been received besides the data, which is in the buffer.
 ///
+/// IRQL: any.
+///
 /// [PFN_WSK_RECEIVE_FROM](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_receive_from)
 #[derive(Clone, Copy, Debug)]
 pub struct Datagram {
@@ -99,12 +101,18 @@ impl Datagram {
         }
     }
 
-    /// What the control data says: what the socket's options asked for, such as
-    /// [`RECEIVE_PACKET_INFO`](crate::option::ipv4::RECEIVE_PACKET_INFO) for the address to which
-    /// it was sent.
+    /// What the control data says.
     #[must_use]
     pub fn ancillary(&self) -> Ancillary {
         self.control.ancillary()
+    }
+
+    /// The address to which it was sent, perhaps that of a group; if the socket was asked for it by
+    /// `RECEIVE_PACKET_INFO` of [IPv4](crate::option::ipv4::RECEIVE_PACKET_INFO) or
+    /// [IPv6](crate::option::ipv6::RECEIVE_PACKET_INFO).
+    #[must_use]
+    pub fn local_ip(&self) -> Option<IpAddr> {
+        self.ancillary().packet_info.map(|info| info.address)
     }
 }
 

@@ -91,6 +91,42 @@ fn received_ancillary_data_of_ipv6_is_complete() {
     });
 }
 
+/// A datagram of IPv4 at a socket of both families is one of IPv4 in every respect but the remote
+/// address.
+#[test]
+fn socket_of_both_families_tells_ancillary_data_of_ipv4() {
+    wsk_sim::seeds(SCHEDULES, |sim| {
+        let client = Client::new();
+        let socket = DatagramSocket::open(&client.provider, AddressFamily::Inet6);
+        let socket = socket.wait(passive()).expect("opened");
+        let both = socket.set_option(&option::ipv6::V6_ONLY, false);
+        both.wait(passive()).expect("not bound yet");
+        let local = "[::]:5000".parse().expect("an address");
+        socket.bind(local).wait(passive()).expect("bound");
+        let wanted = socket.set_option(&option::ipv4::RECEIVE_PACKET_INFO, true);
+        wanted.wait(passive()).expect("supported");
+        let peer = sim.datagram_peer(([127, 0, 0, 1], 0).into());
+        let peer = peer.expect("a free one");
+        let to = ([127, 0, 0, 1], 5000).into();
+        peer.send_to(b"4", to).expect("sent");
+        let (received, same) = socket.receive_from(buffer(&[0; 4])).wait(passive());
+        let datagram = received.expect("received");
+        assert_eq!(datagram.local_ip(), Some(Ipv4Addr::LOCALHOST.into()));
+        let remote = datagram.remote.expect("given");
+        assert!(matches!(remote.ip(), IpAddr::V6(ip) if ip.to_ipv4_mapped().is_some()));
+        let near = Ancillary {
+            hop_limit: Some(2),
+            ..Ancillary::default()
+        };
+        let control = ControlData::encode(AddressFamily::Inet, &near).expect("no address");
+        let (sent, _) = socket.send_with(same, remote, &control).wait(passive());
+        assert_eq!(sent, Ok(1));
+        assert_eq!(peer.receive().hops, Some(2));
+        drop((socket, peer));
+        client.end();
+    });
+}
+
 fn bound(client: &Client, local: &str) -> DatagramSocket {
     let local = local.parse().expect("an address");
     let socket = DatagramSocket::open(&client.provider, AddressFamily::of(&local));
