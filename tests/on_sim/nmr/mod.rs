@@ -2,10 +2,14 @@
 //! write down what happens to them.
 //!
 //! - `pair`: one client and one provider
+//! - `faulty`: peers in C that break the rules, hangs, faults
+//! - `versions`: an interface by hand, of several versions
 //! - `subsystem`: WSK as the provider
 
+mod faulty;
 mod pair;
 mod subsystem;
+mod versions;
 
 use std::{
     sync::{
@@ -210,12 +214,20 @@ fn module(log: &Arc<Log>, declines: bool) -> Module {
     Module { log, declines }
 }
 
+pub fn try_client(log: &Arc<Log>) -> Result<Client> {
+    Client::register(id(1), module(log, false), passive())
+}
+
+pub fn try_provider(log: &Arc<Log>) -> Result<Provider> {
+    Provider::register(id(2), module(log, false), passive())
+}
+
 pub fn client(log: &Arc<Log>) -> Client {
-    Client::register(id(1), module(log, false), passive()).expect("registered")
+    try_client(log).expect("registered")
 }
 
 pub fn provider(log: &Arc<Log>) -> Provider {
-    Provider::register(id(2), module(log, false), passive()).expect("registered")
+    try_provider(log).expect("registered")
 }
 
 /// Both, in the order that the seed says.
