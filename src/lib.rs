@@ -71,7 +71,8 @@ mod owner;
 mod security;
 // One request: the unsafe heart.
 mod op;
-// Options and control operations: values.
+// Options, control operations and control data: values.
+mod ancillary;
 mod ioctl;
 pub mod option;
 // Sockets, and what WSK calls them for.
@@ -87,6 +88,7 @@ mod misuse;
 
 pub use self::{
     addr::AddressFamily,
+    ancillary::{Ancillary, ControlData, ControlMessage, ControlMessages, Ecn, PacketInfo},
     counters::{Counters, counters},
     event::{
         backlog::{
@@ -94,13 +96,18 @@ pub use self::{
             WhenInspecting,
         },
         connection::{ConnectionEventSet, ConnectionEvents},
-        indication::{Chunks, Data, Indication, Received, RetainBudget, Retained},
+        data::{Chunks, Data},
+        datagram::{
+            DatagramEvents, DatagramIndication, DatagramList, Datagrams, IndicatedDatagram,
+            RetainedDatagrams,
+        },
+        indication::{Indication, Received, RetainBudget, Retained},
         inspect::{InspectId, InspectRequest, Inspection, Verdict},
         listen::ListenEvents,
         offer::Offer,
     },
     exec::{Executor, Spawner},
-    flags::SendFlags,
+    flags::{DatagramFlags, SendFlags},
     ioctl::{AddressList, KeepAlive},
     irql::Passive,
     mem::{buffer::Buffer, chain::BufferChain},
@@ -114,6 +121,7 @@ pub use self::{
         commit::Commit,
         connection::ConnectionSocket,
         control::Controlled,
+        datagram::{Datagram, DatagramSocket, Group},
         exact::ReceiveExact,
         halves::{ReadHalf, ReuniteError, WriteHalf},
         handle::Closer,
@@ -136,7 +144,7 @@ pub mod request {
     pub use crate::socket::request::{
         AcceptConnection, AddressListChange, Bind, Close, CompleteInspection, Connect,
         ConnectWithData, DisableEvent, Disconnect, DisconnectWithData, Drain, Listen, LocalAddress,
-        Open, OpenConnected, Receive, ReceiveAll, RemoteAddress, ResumeReceiveEvents, Send,
-        SendChain, SetOption, Silence,
+        Open, OpenConnected, Receive, ReceiveAll, ReceiveFrom, RemoteAddress, ResumeReceiveEvents,
+        Send, SendChain, SendMessages, SendTo, SetOption, Silence,
     };
 }

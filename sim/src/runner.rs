@@ -60,7 +60,8 @@ pub fn seeds(count: u64, body: impl Fn(&Sim) + Send + Sync + 'static) {
 
 /// Runs `body` once to count what can fail, then once for each single failure.
 ///
-/// The body must cope with any one allocation or provider call failing.
+/// The body must cope with any one allocation or provider call failing, and with any one IRP that
+/// completes with `STATUS_UNSUCCESSFUL`; see [`Fault`].
 ///
 /// # Panics
 ///

@@ -17,9 +17,10 @@ use wsk_sys::{
 use super::{
     core::CoreRef,
     descriptor::{DescriptorRef, DescriptorRoom},
+    entry::Lost,
     slot::{Extra, Held, Payload, Slot, Waiter},
 };
-use crate::{counters::lose_bytes, status::Status, sync::event::Event};
+use crate::{counters::lose, status::Status, sync::event::Event};
 
 /// What the I/O status block said at completion.
 #[derive(Clone, Copy, Debug)]
@@ -205,7 +206,10 @@ fn dispose(core: &CoreRef, completion: Completion, payload: Payload, extra: &Ext
             }
         }
         Payload::ReceiveAll(_) if succeeded => {
-            lose_bytes(completion.information);
+            lose(Lost {
+                bytes: completion.information,
+                datagrams: 0,
+            });
             core.receiving().break_off();
         }
         Payload::DescriptorRoom(room) if succeeded => drop(given_descriptor(room, extra)),
@@ -216,6 +220,7 @@ fn dispose(core: &CoreRef, completion: Completion, payload: Payload, extra: &Ext
         | Payload::Descriptor(_)
         | Payload::DescriptorRoom(_)
         | Payload::Receive(_)
+        | Payload::ReceiveFrom(_)
         | Payload::ReceiveAll(_) => {}
     }
 }

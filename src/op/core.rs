@@ -344,6 +344,7 @@ impl Outstanding {
         category: impl Into<Option<Category>>,
         handler: Option<Handler>,
     ) -> Result<Self> {
+        let category = category.into();
         let core = CoreRef(PoolArc::new(Core {
             outstanding: AtomicUsize::new(1),
             provider: UnsafeCell::new(Some(provider)),
@@ -357,10 +358,10 @@ impl Outstanding {
             slots: AtomicU32::new(0),
             place: Place::outside(),
             retained: RetainedLists::new(),
-            category: category.into(),
+            category,
             last: AtomicPtr::new(null_mut()),
             stage: AtomicU8::new(Stage::Open as u8),
-            receiving: Receiving::new(),
+            receiving: Receiving::new(category),
             halves: AtomicU8::new(0),
         })?);
         Ok(Self(Some(core)))

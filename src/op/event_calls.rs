@@ -12,7 +12,8 @@ use core::{
 use wsk_sys::{
     NPI_WSK_INTERFACE_ID, SO_CONDITIONAL_ACCEPT, SO_WSK_EVENT_CALLBACK, SOL_SOCKET,
     WSK_CONTROL_SOCKET_TYPE, WSK_EVENT_CALLBACK_CONTROL, WSK_EVENT_DISABLE, WSK_INSPECT_ACTION,
-    WSK_INSPECT_ID, WSK_PROVIDER_CONNECTION_DISPATCH, WSK_PROVIDER_STREAM_DISPATCH, WSK_SOCKET,
+    WSK_INSPECT_ID, WSK_PROVIDER_CONNECTION_DISPATCH, WSK_PROVIDER_DATAGRAM_DISPATCH,
+    WSK_PROVIDER_STREAM_DISPATCH, WSK_SOCKET,
     wdk_sys::{STATUS_NOT_SUPPORTED, ULONG},
 };
 
@@ -164,7 +165,24 @@ pub(crate) unsafe fn release_of_connection(socket: *mut WSK_SOCKET, list: List) 
     let release = unsafe { (*table).WskRelease };
     if let Some(release) = release {
         // SAFETY: the caller's promise [wsk 8.6].
-        let status = unsafe { release(socket, list.as_ptr()) };
+        let status = unsafe { release(socket, list.as_ptr().cast()) };
+        debug_assert!(status >= 0, "a retained list is released once");
+    }
+}
+
+/// `WskRelease` of a datagram socket.
+///
+/// # Safety
+///
+/// An open datagram socket, and a list of its own that was retained and not released.
+pub(crate) unsafe fn release_of_datagrams(socket: *mut WSK_SOCKET, list: List) {
+    // SAFETY: an open socket (the caller's promise).
+    let table = unsafe { (*socket).Dispatch }.cast::<WSK_PROVIDER_DATAGRAM_DISPATCH>();
+    // SAFETY: a datagram socket (the caller's promise) points to this table.
+    let release = unsafe { (*table).WskRelease };
+    if let Some(release) = release {
+        // SAFETY: the caller's promise [wsk 8.6].
+        let status = unsafe { release(socket, list.as_ptr().cast()) };
         debug_assert!(status >= 0, "a retained list is released once");
     }
 }

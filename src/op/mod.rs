@@ -10,15 +10,18 @@
 //! `list` the open sockets of a registration; `handler` is what event callbacks work on; `deferred`
 //! is what completions leave to a DPC; `calls` and `event_calls` make each WSK call; `retained` is
 //! data that events brought and the driver keeps; `operation` is what the caller holds. `stream` is
-//! the order of received bytes, which `receive` keeps for the receives of a socket. `client` is
-//! what requests have in common that need no socket. Nothing above this folder sees an IRP.
+//! the order of received bytes, `datagrams` who gets which datagram, both of `entry`s; `receive`
+//! runs them for the receives of a socket. `client` is what requests have in common that need no
+//! socket. Nothing above this folder sees an IRP.
 
 pub(crate) mod calls;
 pub(crate) mod client;
 pub(crate) mod completion;
 pub(crate) mod core;
+mod datagrams;
 mod deferred;
 pub(crate) mod descriptor;
+pub(crate) mod entry;
 pub(crate) mod event_calls;
 pub(crate) mod handle;
 pub(crate) mod handler;

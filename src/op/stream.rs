@@ -26,64 +26,10 @@
 
 use core::ops::Range;
 
-/// A receive in the list.
-#[derive(Debug)]
-#[expect(clippy::struct_excessive_bools, reason = "independent facts")]
-pub(crate) struct Entry<I> {
-    previous: Option<I>,
-    next: Option<I>,
-    /// Where in its buffer the bytes begin that are kept if it is abandoned.
-    first: usize,
-    /// Where in its buffer it receives.
-    base: usize,
-    /// Behind its last byte.
-    end: usize,
-    /// WSK does not have it: it has completed, or was never passed on.
-    done: bool,
-    /// It has bytes, or the end of the stream; not a failure.
-    succeeded: bool,
-    recall: Recall,
-    /// The handle side was told.
-    published: bool,
-    abandoned: bool,
-    /// A later one was taken.
-    overtaken: bool,
-}
+use super::entry::{Entry, List, Lost, Recall, Receives, Step, Taken};
 
-/// Getting a receive back from WSK.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Recall {
-    No,
-    /// Somebody cancels it; it must not go away meanwhile.
-    Running,
-    Over,
-}
-
-/// What a receive has for its handle.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Taken {
-    pub(crate) succeeded: bool,
-    /// Where in its buffer the bytes are.
-    pub(crate) bytes: Range<usize>,
-}
-
-/// What is to be done outside of the lock.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Step<I> {
-    /// Tell its handle that there is a result.
-    Publish(I),
-    /// Cancel it at WSK, then say [`Entry::recalled`].
-    Recall(I),
-    /// It has left the list, and nobody has it any more. So many bytes are lost with it.
-    Dispose { id: I, published: bool, lost: usize },
-}
-
-/// Where the receives are.
-pub(crate) trait Receives {
-    type Id: Copy + PartialEq;
-
-    fn entry(&mut self, id: Self::Id) -> &mut Entry<Self::Id>;
-
+/// Receives whose bytes are those of a stream.
+pub(crate) trait StreamReceives: Receives {
     /// The whole buffers of two different receives which WSK does not have.
     fn buffers(&mut self, earlier: Self::Id, later: Self::Id) -> (&mut [u8], &mut [u8]);
 }
@@ -91,70 +37,17 @@ pub(crate) trait Receives {
 /// The list.
 #[derive(Debug)]
 pub(crate) struct Stream<I> {
-    first: Option<I>,
-    last: Option<I>,
+    list: List<I>,
     /// Nothing is kept any more, but for receives that have started.
     discarding: bool,
     /// Bytes were lost in the middle of the stream.
     broken: bool,
 }
 
-impl<I> Entry<I> {
-    /// In no list.
-    pub(crate) const fn new() -> Self {
-        Self {
-            previous: None,
-            next: None,
-            first: 0,
-            base: 0,
-            end: 0,
-            done: false,
-            succeeded: false,
-            recall: Recall::No,
-            published: false,
-            abandoned: false,
-            overtaken: false,
-        }
-    }
-
-    /// WSK has completed it, with a count of bytes, or not successfully.
-    pub(crate) fn complete(&mut self, count: Option<usize>) {
-        self.done = true;
-        self.succeeded = count.is_some();
-        self.end = self.base + count.unwrap_or(0);
-    }
-
-    /// Nobody wants its result any more. Its handle side is the list's from now on.
-    pub(crate) fn abandon(&mut self) {
-        self.abandoned = true;
-    }
-
-    /// The cancelling that [`Step::Recall`] asked for is over.
-    pub(crate) fn recalled(&mut self) {
-        self.recall = Recall::Over;
-    }
-
-    /// WSK does not have it any more.
-    pub(crate) fn is_done(&self) -> bool {
-        self.done
-    }
-
-    /// Its bytes do not change by themselves any more, and it may go away.
-    fn is_settled(&self) -> bool {
-        self.done && self.recall != Recall::Running
-    }
-
-    /// Abandoned, it has bytes for the next one.
-    fn is_kept(&self) -> bool {
-        self.is_settled() && self.first < self.end && !self.overtaken
-    }
-}
-
 impl<I: Copy + PartialEq> Stream<I> {
     pub(crate) const fn new() -> Self {
         Self {
-            first: None,
-            last: None,
+            list: List::new(),
             discarding: false,
             broken: false,
         }
@@ -164,24 +57,20 @@ impl<I: Copy + PartialEq> Stream<I> {
     /// from `first` on. True: it is to be passed to WSK; false: it is filled from what is kept.
     pub(crate) fn start<R>(&mut self, receives: &mut R, id: I, first: usize, base: usize) -> bool
     where
-        R: Receives<Id = I>,
+        R: StreamReceives<Id = I>,
     {
-        let served = self.last.is_some_and(|last| {
+        let served = self.list.last.is_some_and(|last| {
             let last = receives.entry(last);
-            last.abandoned && last.is_kept() && !self.discarding
+            last.abandoned && is_kept(last) && !self.discarding
         });
         *receives.entry(id) = Entry {
-            previous: self.last,
             first,
             base,
             end: base,
             done: served,
             ..Entry::new()
         };
-        match self.last.replace(id) {
-            Some(last) => receives.entry(last).next = Some(id),
-            None => self.first = Some(id),
-        }
+        self.list.push(receives, id);
         !served
     }
 
@@ -189,7 +78,7 @@ impl<I: Copy + PartialEq> Stream<I> {
     /// one has just been abandoned.
     pub(crate) fn take<R>(&mut self, receives: &mut R, id: I) -> Option<Taken>
     where
-        R: Receives<Id = I>,
+        R: StreamReceives<Id = I>,
     {
         if self.any_before(receives, id, |earlier| earlier.abandoned) {
             return None;
@@ -205,7 +94,7 @@ impl<I: Copy + PartialEq> Stream<I> {
                 false
             });
         }
-        self.unlink(receives, id);
+        self.list.unlink(receives, id);
         Some(taken)
     }
 
@@ -216,7 +105,7 @@ impl<I: Copy + PartialEq> Stream<I> {
 
     /// Whether there is no receive in it.
     pub(crate) fn is_empty(&self) -> bool {
-        self.first.is_none()
+        self.list.first.is_none()
     }
 
     /// Whether bytes were lost in the middle of the stream.
@@ -227,9 +116,9 @@ impl<I: Copy + PartialEq> Stream<I> {
     /// The next thing to do, and whether there may be more.
     pub(crate) fn next_step<R>(&mut self, receives: &mut R) -> Option<(Step<I>, bool)>
     where
-        R: Receives<Id = I>,
+        R: StreamReceives<Id = I>,
     {
-        let mut current = self.first;
+        let mut current = self.list.first;
         while let Some(id) = current {
             let entry = receives.entry(id);
             current = entry.next;
@@ -237,9 +126,9 @@ impl<I: Copy + PartialEq> Stream<I> {
                 if !entry.is_settled() {
                     return None;
                 }
-                let kept = entry.is_kept();
+                let kept = is_kept(entry);
                 if !kept || self.discarding && !is_wanted_after(receives, id) {
-                    return Some((self.dispose(receives, id), self.first.is_some()));
+                    return Some((self.dispose(receives, id), self.list.first.is_some()));
                 }
             } else if entry.is_settled() {
                 self.fill(receives, id);
@@ -266,7 +155,7 @@ impl<I: Copy + PartialEq> Stream<I> {
     /// Fills a receive from what is kept directly before it; what remains is behind it then.
     fn fill<R>(&mut self, receives: &mut R, id: I)
     where
-        R: Receives<Id = I>,
+        R: StreamReceives<Id = I>,
     {
         let mut first_kept = None;
         let mut before = receives.entry(id).previous;
@@ -278,23 +167,26 @@ impl<I: Copy + PartialEq> Stream<I> {
             before = receives.entry(kept).previous;
         }
         if let Some(first_kept) = first_kept {
-            self.unlink(receives, id);
-            self.insert_before(receives, first_kept, id);
+            self.list.unlink(receives, id);
+            self.list.insert_before(receives, first_kept, id);
         }
     }
 
     fn dispose<R>(&mut self, receives: &mut R, id: I) -> Step<I>
     where
-        R: Receives<Id = I>,
+        R: StreamReceives<Id = I>,
     {
-        self.unlink(receives, id);
+        self.list.unlink(receives, id);
         let entry = receives.entry(id);
-        let lost = entry.end - entry.first;
-        self.broken |= lost > 0 && entry.overtaken;
+        let bytes = entry.end - entry.first;
+        self.broken |= bytes > 0 && entry.overtaken;
         Step::Dispose {
             id,
             published: entry.published,
-            lost,
+            lost: Lost {
+                bytes,
+                datagrams: 0,
+            },
         }
     }
 
@@ -306,9 +198,9 @@ impl<I: Copy + PartialEq> Stream<I> {
         mut test: impl FnMut(&mut Entry<I>) -> bool,
     ) -> bool
     where
-        R: Receives<Id = I>,
+        R: StreamReceives<Id = I>,
     {
-        let mut current = self.first;
+        let mut current = self.list.first;
         while let Some(earlier) = current
             && earlier != id
         {
@@ -320,39 +212,15 @@ impl<I: Copy + PartialEq> Stream<I> {
         }
         false
     }
+}
 
-    fn unlink<R>(&mut self, receives: &mut R, id: I)
-    where
-        R: Receives<Id = I>,
-    {
-        let entry = receives.entry(id);
-        let (previous, next) = (entry.previous.take(), entry.next.take());
-        match previous {
-            Some(previous) => receives.entry(previous).next = next,
-            None => self.first = next,
-        }
-        match next {
-            Some(next) => receives.entry(next).previous = previous,
-            None => self.last = previous,
-        }
-    }
-
-    fn insert_before<R>(&mut self, receives: &mut R, next: I, id: I)
-    where
-        R: Receives<Id = I>,
-    {
-        let previous = receives.entry(next).previous.replace(id);
-        let entry = receives.entry(id);
-        (entry.previous, entry.next) = (previous, Some(next));
-        match previous {
-            Some(previous) => receives.entry(previous).next = Some(id),
-            None => self.first = Some(id),
-        }
-    }
+/// Whether it has bytes for the next one, if it is abandoned.
+fn is_kept<I>(entry: &Entry<I>) -> bool {
+    entry.is_settled() && entry.first < entry.end && !entry.overtaken
 }
 
 /// Whether a receive after `id` is still wanted.
-fn is_wanted_after<R: Receives>(receives: &mut R, id: R::Id) -> bool {
+fn is_wanted_after<R: StreamReceives>(receives: &mut R, id: R::Id) -> bool {
     let mut current = receives.entry(id).next;
     while let Some(later) = current {
         let entry = receives.entry(later);
@@ -365,7 +233,7 @@ fn is_wanted_after<R: Receives>(receives: &mut R, id: R::Id) -> bool {
 }
 
 /// Moves what `kept` has to the front of what `later` has received.
-fn pour_entry<R: Receives>(receives: &mut R, kept: R::Id, later: R::Id) {
+fn pour_entry<R: StreamReceives>(receives: &mut R, kept: R::Id, later: R::Id) {
     let earlier = receives.entry(kept);
     let bytes = earlier.first..earlier.end;
     if bytes.is_empty() {

@@ -9,6 +9,7 @@ pub(crate) mod basic;
 pub(crate) mod commit;
 pub(crate) mod connection;
 pub(crate) mod control;
+pub(crate) mod datagram;
 pub(crate) mod exact;
 pub(crate) mod halves;
 pub(crate) mod handle;

@@ -10,6 +10,8 @@ mod common;
 mod connect;
 mod connection;
 mod connection_events;
+mod datagram;
+mod datagram_events;
 mod every_way;
 mod executor;
 mod faults;

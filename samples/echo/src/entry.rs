@@ -29,7 +29,8 @@ pub unsafe extern "system" fn driver_entry(
     registry_path: PCUNICODE_STRING,
 ) -> NTSTATUS {
     // SAFETY: the I/O manager's own path, valid during the call.
-    let parameters = unsafe { Parameters::read(registry_path) };
+    let values = unsafe { wsk_parameters::Parameters::open(registry_path) };
+    let parameters = values.and_then(|values| Parameters::read(&values));
     match parameters.and_then(start) {
         Ok(()) => {
             // SAFETY: the I/O manager's object, not used by anybody else during `DriverEntry`.

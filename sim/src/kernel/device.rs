@@ -46,6 +46,8 @@ pub(crate) struct Devices {
     known: BTreeMap<usize, (String, Site)>,
     links: BTreeMap<String, (String, Site)>,
     requests: BTreeMap<usize, Arc<Request>>,
+    /// Who may open a device: its discretionary access control list, if the driver set one.
+    access: BTreeMap<usize, Vec<u8>>,
 }
 
 /// A request of a program, until its IRP is complete.
@@ -73,6 +75,16 @@ impl Devices {
             format!("request IRP_MJ {major:#x} of a program, IRP {irp:#x}, not completed")
         });
         devices.chain(links).chain(requests).collect()
+    }
+
+    /// Is there a device object at `address`?
+    pub(super) fn has(&self, address: usize) -> bool {
+        self.known.contains_key(&address)
+    }
+
+    /// Sets the list of who may open a device.
+    pub(super) fn set_access(&mut self, address: usize, list: Vec<u8>) {
+        self.access.insert(address, list);
     }
 
     fn find(&self, name: &str) -> Option<usize> {
@@ -106,6 +118,14 @@ impl Sim {
         };
         handle.request(IRP_MJ_CREATE, [0; 4], &mut [])?;
         Ok(handle)
+    }
+
+    /// The discretionary access control list that the driver has set for a device, as an `ACL` with
+    /// its entries. It is kept for tests to check; everybody may open every device here.
+    #[must_use]
+    pub fn device_access(&self, name: &str) -> Option<Vec<u8>> {
+        let devices = lock(&self.0.kernel.devices);
+        devices.access.get(&devices.find(name)?).cloned()
     }
 }
 
@@ -267,11 +287,12 @@ pub unsafe extern "C" fn IoCreateDevice(
 pub unsafe extern "C" fn IoDeleteDevice(device: PDEVICE_OBJECT) {
     let me = current();
     require(&me, APC, "IoDeleteDevice");
-    if lock(&me.sim.kernel.devices)
-        .known
-        .remove(&device.addr())
-        .is_none()
-    {
+    let was_known = {
+        let mut devices = lock(&me.sim.kernel.devices);
+        devices.access.remove(&device.addr());
+        devices.known.remove(&device.addr()).is_some()
+    };
+    if !was_known {
         offence(
             Rule::Device,
             &format!("IoDeleteDevice of {device:p}, which is no device (any more)"),

@@ -11,8 +11,8 @@ use wdk_sys::{PUNICODE_STRING, PVOID};
 use super::rtl::read_unicode;
 use super::{
     cancel, completion, csq, debug, device, dispatch, dpc, event, fast_mutex, handle, interlocked,
-    irp, irql, lookaside, mdl, pages, pool, queue, region, registry, resource, rtl, rundown, slist,
-    spin_lock, thread, time, timer, wait, work_item,
+    irp, irql, lookaside, mdl, pages, pool, queue, region, registry, resource, rtl, rundown,
+    security, slist, spin_lock, thread, time, timer, wait, work_item,
 };
 
 unsafe extern "C" {
@@ -116,6 +116,7 @@ exports! {
         ExReInitializeRundownProtection, ExReleaseRundownProtection, ExReleaseRundownProtectionEx,
         ExRundownCompleted, ExWaitForRundownProtectionRelease,
     }
+    security { ObOpenObjectByPointer }
     slist {
         ExQueryDepthSList, ExpInterlockedFlushSList, ExpInterlockedPopEntrySList,
         ExpInterlockedPushEntrySList, InitializeSListHead,
@@ -150,6 +151,7 @@ exports! {
     ;
     others:
     pool { ExAllocatePoolWithTag }
+    security { ZwSetSecurityObject }
     spin_lock { KeInitializeSpinLock }
     thread { KeGetCurrentThread, PsGetCurrentProcess, PsGetCurrentThread }
     time { KeQueryInterruptTime, KeQuerySystemTimePrecise }

@@ -44,6 +44,8 @@ pub(crate) enum HandleObject {
     Process,
     /// The full path of a registry key.
     Key(String),
+    /// The address of a device object, and the access that was asked for.
+    Device(usize, ACCESS_MASK),
 }
 
 /// The open handles and the references of one simulation.
@@ -60,7 +62,7 @@ impl HandleObject {
         match self {
             Self::Thread(thread) => Some(thread.object()),
             Self::Event(event) => Some(Object::of(event)),
-            Self::Process | Self::Key(_) => None,
+            Self::Process | Self::Key(_) | Self::Device(..) => None,
         }
     }
 
@@ -69,7 +71,7 @@ impl HandleObject {
         let own = match self {
             Self::Thread(_) => *PsThreadType,
             Self::Event(_) => *ExEventObjectType,
-            Self::Process | Self::Key(_) => return asked.is_null(),
+            Self::Process | Self::Key(_) | Self::Device(..) => return asked.is_null(),
         };
         asked.is_null() || asked.addr() == own
     }
@@ -80,6 +82,7 @@ impl HandleObject {
             Self::Event(event) => Object::of(event).describe(),
             Self::Process => "the system process".to_owned(),
             Self::Key(path) => format!("registry key {path}"),
+            Self::Device(address, _) => format!("device {address:#x}"),
         }
     }
 }

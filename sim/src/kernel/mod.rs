@@ -10,7 +10,7 @@
 //! - `event`, `queue`, `spin_lock`, `fast_mutex`, `resource`, `rundown`: synchronisation
 //! - `list`, `slist`, `interlocked`: lists
 //! - `irp`, `dispatch`, `completion`, `cancel`, `csq`, `device`, `driver`: the I/O manager
-//! - `handle`, `registry`, `rtl`, `time`, `debug`: the rest
+//! - `handle`, `security`, `registry`, `rtl`, `time`, `debug`: the rest
 //! - `exports`: the list, for `MmGetSystemRoutineAddress` and for the linker
 
 mod cancel;
@@ -43,6 +43,7 @@ pub(crate) mod registry;
 mod resource;
 pub(crate) mod rtl;
 pub(crate) mod rundown;
+mod security;
 mod slist;
 mod spin_lock;
 pub(crate) mod thread;

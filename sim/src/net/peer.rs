@@ -3,7 +3,7 @@
 //!
 //! Blocking calls in the manner of `std::net`, on simulated threads and in virtual time.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 
@@ -109,9 +109,23 @@ impl Sim {
     ///
     /// `STATUS_ADDRESS_ALREADY_EXISTS` if there is no free port.
     pub fn begin_to_connect(&self, remote: SocketAddr) -> Result<Connecting, NTSTATUS> {
+        self.begin_to_connect_from(remote.ip(), remote)
+    }
+
+    /// Begins to connect from an address of this host, and does not wait for the other side.
+    ///
+    /// # Errors
+    ///
+    /// `STATUS_ADDRESS_ALREADY_EXISTS` if there is no free port;
+    /// `STATUS_INVALID_ADDRESS_COMPONENT` if the host has no such address.
+    pub fn begin_to_connect_from(
+        &self,
+        local: IpAddr,
+        remote: SocketAddr,
+    ) -> Result<Connecting, NTSTATUS> {
         let (changed, watcher) = event();
         let net = &self.0.net;
-        let (binding, _) = net.bind(tcp(SocketAddr::new(remote.ip(), 0)))?;
+        let (binding, _) = net.bind(tcp(SocketAddr::new(local, 0)))?;
         let endpoint = net.connect(binding, remote, watcher);
         Ok(Connecting(Peer {
             sim: self.clone(),

@@ -533,6 +533,7 @@ fn any_single_fault_leaves_nothing_behind() {
                 assert_eq!(peer.receive().data, b"");
             }
         }
-        while io.call(|irp| socket.start_close(irp)).0 != STATUS_SUCCESS {}
+        // [wsk 10.7] It is closed, whatever the status.
+        io.call(|irp| socket.start_close(irp));
     });
 }

@@ -1,11 +1,14 @@
-//! What a test can do to the network: lose its connections, reset them, stall it.
+//! What a test can do to the network: lose its connections, reset them, stall it; and connect from
+//! any address of the host.
 
+use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;
 
 use crate::common::{Address, Client, Io, Memory, Socket};
 use crate::control::Connected;
 use wdk_sys::{
-    STATUS_CONNECTION_REFUSED, STATUS_CONNECTION_RESET, STATUS_IO_TIMEOUT, STATUS_SUCCESS,
+    STATUS_CONNECTION_REFUSED, STATUS_CONNECTION_RESET, STATUS_INVALID_ADDRESS_COMPONENT,
+    STATUS_IO_TIMEOUT, STATUS_SUCCESS,
 };
 
 #[test]
@@ -124,5 +127,21 @@ fn simulation_ends_while_the_network_is_stalled() {
         sim.stall_network();
         connected.peer.write_all(b"never arrives").unwrap();
         connected.close(&mut io);
+    });
+}
+
+#[test]
+fn peer_connects_from_the_address_that_is_asked_for() {
+    wsk_sim::run(|sim| {
+        let service: SocketAddr = "127.0.0.1:7".parse().unwrap();
+        let listener = sim.listen(service).unwrap();
+        let source: IpAddr = "127.0.0.77".parse().unwrap();
+        let connecting = sim.begin_to_connect_from(source, service).unwrap();
+        let accepted = listener.accept();
+        let peer = connecting.finish().unwrap();
+        assert_eq!(peer.addresses().0.ip(), source);
+        assert_eq!(accepted.addresses().1, peer.addresses().0);
+        let foreign = sim.begin_to_connect_from("203.0.113.9".parse().unwrap(), service);
+        assert_eq!(foreign.err(), Some(STATUS_INVALID_ADDRESS_COMPONENT));
     });
 }

@@ -28,6 +28,7 @@ mod datagram_client;
 mod datagram_events;
 mod datagram_offences;
 mod descriptors;
+mod device_access;
 mod driver;
 mod enabling;
 mod event_offences;

@@ -4,7 +4,7 @@ extern crate std;
 
 use std::{collections::VecDeque, vec, vec::Vec};
 
-use super::{Entry, Receives, Step, Stream, pour};
+use super::{Entry, Lost, Receives, Step, Stream, StreamReceives, pour};
 
 #[test]
 fn pour_keeps_the_order_for_all_sizes() {
@@ -62,7 +62,9 @@ impl Receives for Slots {
     fn entry(&mut self, id: usize) -> &mut Entry<usize> {
         &mut self.0[id].0
     }
+}
 
+impl StreamReceives for Slots {
     fn buffers(&mut self, earlier: usize, later: usize) -> (&mut [u8], &mut [u8]) {
         let [earlier, later] = self
             .0
@@ -107,7 +109,7 @@ impl Model {
                     }
                 }
                 Some((Step::Recall(id), _)) => self.recalls.push(id),
-                Some((Step::Dispose { lost, .. }, _)) => self.lost += lost,
+                Some((Step::Dispose { lost, .. }, _)) => self.lost += lost.bytes,
             }
             if let Some((_, false)) = next {
                 assert_eq!(self.stream.next_step(&mut self.slots), None, "no more");
@@ -220,17 +222,17 @@ impl Model {
             self.end_cancelled();
             self.recall();
             self.take();
-            if self.stream.first.is_some() && self.wanted.is_empty() {
+            if self.stream.list.first.is_some() && self.wanted.is_empty() {
                 self.start();
             }
-            if self.stream.first.is_none() {
+            if self.stream.list.first.is_none() {
                 break;
             }
             if self.recalls.is_empty() && self.cancelled.is_empty() {
                 self.arrive();
             }
         }
-        assert!(self.stream.first.is_none() && self.stream.last.is_none());
+        assert!(self.stream.list.first.is_none() && self.stream.list.last.is_none());
         assert_eq!(self.lost, 0, "lost");
         let expected: Vec<u8> = (0..=u8::MAX).cycle().take(self.got.len()).collect();
         assert_eq!(self.got, expected, "other bytes, or in another order");
@@ -275,7 +277,10 @@ fn stream_overtaken_bytes_that_are_abandoned_are_lost_and_said_to_be() {
     let disposed = Step::Dispose {
         id: 0,
         published: true,
-        lost: 2,
+        lost: Lost {
+            bytes: 2,
+            datagrams: 0,
+        },
     };
     assert_eq!(step, Some((disposed, false)));
     assert!(stream.is_broken());
@@ -316,7 +321,10 @@ fn stream_discarding_keeps_nothing_and_is_not_broken() {
     let disposed = Step::Dispose {
         id: 1,
         published: true,
-        lost: 2,
+        lost: Lost {
+            bytes: 2,
+            datagrams: 0,
+        },
     };
     assert_eq!(stream.next_step(&mut slots), Some((disposed, true)));
     assert!(!stream.is_broken());
