@@ -123,6 +123,7 @@ pub use self::{
         control::Controlled,
         datagram::{Datagram, DatagramSocket, Group},
         exact::ReceiveExact,
+        extension::{EnteredExtension, Extension},
         halves::{ReadHalf, ReuniteError, WriteHalf},
         handle::Closer,
         listen::{Accept, ListenSocket},

@@ -14,6 +14,7 @@ mod datagram;
 mod datagram_events;
 mod every_way;
 mod executor;
+mod extension;
 mod faults;
 mod halves;
 mod ioctl;
