@@ -123,6 +123,7 @@ pub use self::{
         control::Controlled,
         datagram::{Datagram, DatagramSocket},
         exact::ReceiveExact,
+        extension::{EnteredExtension, Extension},
         group::Group,
         halves::{ReadHalf, ReuniteError, WriteHalf},
         handle::Closer,

@@ -23,6 +23,7 @@ mod deferred;
 pub(crate) mod descriptor;
 pub(crate) mod entry;
 pub(crate) mod event_calls;
+pub(crate) mod extension;
 pub(crate) mod handle;
 pub(crate) mod handler;
 pub(crate) mod handshake;

@@ -17,6 +17,7 @@ mod datagram_every_way;
 mod datagram_receives;
 mod every_way;
 mod executor;
+mod extension;
 mod faults;
 mod halves;
 mod ioctl;
