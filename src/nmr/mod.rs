@@ -146,6 +146,8 @@ mod client;
 mod deregistration;
 mod gate;
 mod id;
+#[cfg(doctest)]
+mod misuse;
 mod npi;
 mod provider;
 mod registered;
