@@ -83,9 +83,6 @@ mod exec;
 // Network modules, of which WSK is one.
 pub mod nmr;
 
-#[cfg(doctest)]
-mod misuse;
-
 pub use self::{
     addr::AddressFamily,
     ancillary::{Ancillary, ControlData, ControlMessage, ControlMessages, Ecn, PacketInfo},

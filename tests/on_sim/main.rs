@@ -29,6 +29,7 @@ mod option;
 mod provider;
 mod random;
 mod registration;
+mod soundness;
 mod stream_order;
 mod unload;
 mod writer;
