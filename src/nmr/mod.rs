@@ -146,8 +146,6 @@ mod client;
 mod deregistration;
 mod gate;
 mod id;
-#[cfg(doctest)]
-mod misuse;
 mod npi;
 mod provider;
 mod registered;
