@@ -31,5 +31,6 @@ pub(crate) mod list;
 pub(crate) mod operation;
 mod receive;
 pub(crate) mod retained;
+mod retention;
 pub(crate) mod slot;
 mod stream;

@@ -4,6 +4,8 @@
 //! The files are compiled a second time here, with loom's atomics and cells under the name that
 //! they use for `core`'s.
 
+mod inspection;
+mod retained;
 mod scenarios;
 mod socket;
 mod wait;
@@ -20,3 +22,9 @@ mod rundown;
 
 #[path = "../../src/op/handshake.rs"]
 mod handshake;
+
+#[path = "../../src/event/ticket.rs"]
+mod ticket;
+
+#[path = "../../src/op/retention.rs"]
+mod retention;
