@@ -34,3 +34,4 @@ pub(crate) mod retained;
 mod retention;
 pub(crate) mod slot;
 mod stream;
+mod unattended;

@@ -26,6 +26,7 @@ mod option;
 mod provider;
 mod random;
 mod registration;
+mod static_events;
 mod stream_order;
 mod unload;
 mod writer;
