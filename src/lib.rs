@@ -110,7 +110,7 @@ pub use self::{
     mem::{buffer::Buffer, chain::BufferChain},
     op::operation::{Operation, Request},
     owner::{Process, Thread},
-    provider::{NextTransportChange, TransportChanges},
+    provider::{NextTransportChange, StaticEventSet, TransportChanges},
     registration::{ClientEvent, Provider, Registration},
     security::SecurityDescriptor,
     socket::{
