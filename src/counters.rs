@@ -4,10 +4,13 @@
 
 use core::sync::atomic::{AtomicUsize, Ordering};
 
+use crate::op::entry::Lost;
+
 static OPERATIONS: AtomicUsize = AtomicUsize::new(0);
 static BUFFERS: AtomicUsize = AtomicUsize::new(0);
 static SOCKETS: AtomicUsize = AtomicUsize::new(0);
 static LOST_BYTES: AtomicUsize = AtomicUsize::new(0);
+static LOST_DATAGRAMS: AtomicUsize = AtomicUsize::new(0);
 
 /// Objects alive in this image, and what was given up.
 ///
@@ -15,15 +18,17 @@ static LOST_BYTES: AtomicUsize = AtomicUsize::new(0);
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counters {
     /// Requests that are in flight, or completed with the handle not dropped yet; and receives that
-    /// were dropped, and keep bytes for the next one.
+    /// were dropped, and keep what they have received for the next one.
     pub operations: usize,
     /// [`Buffer`](crate::Buffer)s.
     pub buffers: usize,
     /// Sockets that WSK has made and not yet finished closing.
     pub sockets: usize,
     /// Bytes that receives took which were dropped then, and that no later receive got before the
-    /// connection was closed. Never goes down.
+    /// socket was closed. Never goes down.
     pub lost_bytes: usize,
+    /// Datagrams, empty ones included, of which the same is true. Never goes down.
+    pub lost_datagrams: usize,
 }
 
 /// Reads the counters.
@@ -41,6 +46,7 @@ pub fn counters() -> Counters {
         buffers: BUFFERS.load(Ordering::Relaxed),
         sockets: SOCKETS.load(Ordering::Relaxed),
         lost_bytes: LOST_BYTES.load(Ordering::Relaxed),
+        lost_datagrams: LOST_DATAGRAMS.load(Ordering::Relaxed),
     }
 }
 
@@ -80,7 +86,8 @@ impl Drop for Counted {
     }
 }
 
-/// Counts bytes that arrived and that nobody can have any more.
-pub(crate) fn lose_bytes(count: usize) {
-    LOST_BYTES.fetch_add(count, Ordering::Relaxed);
+/// Counts what arrived and nobody can have any more.
+pub(crate) fn lose(lost: Lost) {
+    LOST_BYTES.fetch_add(lost.bytes, Ordering::Relaxed);
+    LOST_DATAGRAMS.fetch_add(lost.datagrams, Ordering::Relaxed);
 }

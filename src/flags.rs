@@ -34,6 +34,12 @@ macro_rules! flags {
                 self.0 & other.0 == other.0
             }
 
+            /// Whether any of `other` are set.
+            #[must_use]
+            pub const fn intersects(self, other: Self) -> bool {
+                self.0 & other.0 != 0
+            }
+
             /// Those of both.
             #[must_use]
             pub const fn union(self, other: Self) -> Self {
@@ -82,5 +88,28 @@ flags! {
         OUT_OF_BAND = wsk_sys::WSK_FLAG_OOB;
         /// At once, without waiting for more data that could go with it. `WSK_FLAG_NODELAY`
         NO_DELAY = wsk_sys::WSK_FLAG_NODELAY;
+    }
+}
+
+flags! {
+    /// What WSK says about datagrams that have arrived.
+    ///
+    /// ```
+    /// use wsk::DatagramFlags;
+    ///
+    /// fn is_for_many(flags: DatagramFlags) -> bool {
+    ///     flags.intersects(DatagramFlags::BROADCAST | DatagramFlags::MULTICAST)
+    /// }
+    /// assert!(is_for_many(DatagramFlags::MULTICAST));
+    /// ```
+    DatagramFlags {
+        /// The datagram was longer than the buffer; the rest is lost. `MSG_TRUNC`
+        TRUNCATED = wsk_sys::MSG_TRUNC;
+        /// There was more control data than there is room for. `MSG_CTRUNC`
+        CONTROL_TRUNCATED = wsk_sys::MSG_CTRUNC;
+        /// It was sent to a broadcast address. `MSG_BCAST`
+        BROADCAST = wsk_sys::MSG_BCAST;
+        /// It was sent to a multicast group. `MSG_MCAST`
+        MULTICAST = wsk_sys::MSG_MCAST;
     }
 }

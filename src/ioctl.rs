@@ -245,7 +245,7 @@ mod tests {
     #[test]
     fn keep_alive_is_in_milliseconds() {
         let (extra, length) = KeepAlive::encode(Some(KeepAlive {
-            time: Duration::from_secs(60),
+            time: Duration::from_mins(1),
             interval: Duration::from_micros(1),
         }))
         .expect("it can be expressed");

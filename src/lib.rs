@@ -71,7 +71,8 @@ mod owner;
 mod security;
 // One request: the unsafe heart.
 mod op;
-// Options and control operations: values.
+// Options, control operations and control data: values.
+mod ancillary;
 mod ioctl;
 pub mod option;
 // Sockets, and what WSK calls them for.
@@ -79,12 +80,15 @@ mod event;
 mod socket;
 // Where completions wake to.
 mod exec;
+// Network modules, of which WSK is one.
+pub mod nmr;
 
 #[cfg(doctest)]
 mod misuse;
 
 pub use self::{
     addr::AddressFamily,
+    ancillary::{Ancillary, ControlData, ControlMessage, ControlMessages, Ecn, PacketInfo},
     counters::{Counters, counters},
     event::{
         backlog::{
@@ -92,13 +96,18 @@ pub use self::{
             WhenInspecting,
         },
         connection::{ConnectionEventSet, ConnectionEvents},
-        indication::{Chunks, Data, Indication, Received, RetainBudget, Retained},
+        data::{Chunks, Data},
+        datagram::{
+            DatagramEvents, DatagramIndication, DatagramList, Datagrams, IndicatedDatagram,
+            RetainedDatagrams,
+        },
+        indication::{Indication, Received, RetainBudget, Retained},
         inspect::{InspectId, InspectRequest, Inspection, Verdict},
         listen::ListenEvents,
         offer::Offer,
     },
     exec::{Executor, Spawner},
-    flags::SendFlags,
+    flags::{DatagramFlags, SendFlags},
     ioctl::{AddressList, KeepAlive},
     irql::Passive,
     mem::{buffer::Buffer, chain::BufferChain},
@@ -112,7 +121,10 @@ pub use self::{
         commit::Commit,
         connection::ConnectionSocket,
         control::Controlled,
+        datagram::{Datagram, DatagramSocket},
         exact::ReceiveExact,
+        extension::{EnteredExtension, Extension},
+        group::Group,
         halves::{ReadHalf, ReuniteError, WriteHalf},
         handle::Closer,
         listen::{Accept, ListenSocket},
@@ -134,7 +146,7 @@ pub mod request {
     pub use crate::socket::request::{
         AcceptConnection, AddressListChange, Bind, Close, CompleteInspection, Connect,
         ConnectWithData, DisableEvent, Disconnect, DisconnectWithData, Drain, Listen, LocalAddress,
-        Open, OpenConnected, Receive, ReceiveAll, RemoteAddress, ResumeReceiveEvents, Send,
-        SendChain, SetOption, Silence,
+        Open, OpenConnected, Receive, ReceiveAll, ReceiveFrom, RemoteAddress, ResumeReceiveEvents,
+        Send, SendChain, SendMessages, SendTo, SetOption, Silence,
     };
 }

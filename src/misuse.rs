@@ -90,3 +90,49 @@
 //!     let _second = operation.wait(passive);
 //! }
 //! ```
+//!
+//! An option of datagram sockets is none of a connection:
+//!
+//! ```compile_fail,E0277
+//! fn broadcast(connection: &wsk::ConnectionSocket) {
+//!     let _setting = connection.set_option(&wsk::option::BROADCAST, true);
+//! }
+//! ```
+//!
+//! Datagrams that an event brings cannot be looked at when they have been given back [wsk 8.5]:
+//!
+//! ```compile_fail,E0505
+//! fn look_later(indication: wsk::DatagramIndication<'_>) -> usize {
+//!     let datagrams = indication.datagrams();
+//!     let _received = indication.consume();
+//!     datagrams.iter().count()
+//! }
+//! ```
+//!
+//! ... nor, retained, but while the socket is kept from being closed [wsk 8.6]:
+//!
+//! ```compile_fail
+//! fn look_anywhere(retained: &wsk::RetainedDatagrams) -> wsk::Result<usize> {
+//!     let datagrams = retained.with(|datagrams| datagrams)?;
+//!     Ok(datagrams.iter().count())
+//! }
+//! ```
+//!
+//! ... while this is allowed:
+//!
+//! ```
+//! fn look(retained: &wsk::RetainedDatagrams) -> wsk::Result<usize> {
+//!     retained.with(|datagrams| datagrams.iter().count())
+//! }
+//! ```
+//!
+//! The answer to one event is no answer to another:
+//!
+//! ```compile_fail
+//! fn answer<'first, 'second>(
+//!     first: wsk::DatagramIndication<'first>,
+//!     _second: wsk::DatagramIndication<'second>,
+//! ) -> wsk::Received<'second> {
+//!     first.consume()
+//! }
+//! ```

@@ -36,6 +36,7 @@ use wsk_sys::{
 use crate::{
     irql::Passive,
     mem::pool,
+    nmr::wsk::Attached,
     op::list::SocketList,
     status::{Error, Result, Status, check},
     sync::{
@@ -240,10 +241,8 @@ impl Registration {
             return Err(Error::new(CALL, Status::DEVICE_NOT_READY));
         }
         inner.captures.fetch_add(1, Ordering::Relaxed);
-        Ok(Provider {
-            inner: self.inner,
-            npi,
-        })
+        let keeper = Keeper::Registration(Captured(self.inner));
+        Ok(Provider { keeper, npi })
     }
 
     /// The versions that the WSK subsystem offers, from the lowest to the highest. Meant for after
@@ -338,7 +337,8 @@ impl fmt::Debug for Registration {
     }
 }
 
-/// The captured provider interface: what sockets are opened with.
+/// The provider interface: what sockets are opened with. Captured from a [`Registration`], or
+/// attached to as a [network module](crate::nmr::wsk).
 ///
 /// ```no_run
 /// # fn open(provider: &wsk::Provider) {
@@ -347,50 +347,75 @@ impl fmt::Debug for Registration {
 /// # }
 /// ```
 ///
-/// Clones are cheap and equal. Each of them, and each open socket, keeps the registration from
-/// ending.
+/// Clones are cheap and equal. Each of them, and each open socket, keeps the registration, or the
+/// network module, from ending.
 ///
 /// IRQL: cloning and dropping <= DISPATCH_LEVEL.
+#[derive(Clone)]
 pub struct Provider {
-    inner: NonNull<Inner>,
+    keeper: Keeper,
     npi: WSK_PROVIDER_NPI,
 }
 
-// SAFETY: it counts as a reference in `Inner`, which therefore outlives it; the interface may be
-// called on any thread.
+/// What keeps the interface valid, and knows the open sockets.
+#[derive(Clone)]
+enum Keeper {
+    Registration(Captured),
+    Binding(Attached),
+}
+
+// SAFETY: it keeps what the interface belongs to; the interface may be called on any thread.
 unsafe impl Send for Provider {}
 // SAFETY: as for `Send`.
 unsafe impl Sync for Provider {}
 
 impl Provider {
-    /// What WSK gave at capture: valid while `self` lives [wsk 2.8].
+    /// The provider that was attached to through the registrar of network modules.
+    pub(crate) fn attached(binding: Attached, npi: WSK_PROVIDER_NPI) -> Self {
+        let keeper = Keeper::Binding(binding);
+        Self { keeper, npi }
+    }
+
+    /// What WSK gave: valid while `self` lives [wsk 2.8].
     pub(crate) fn npi(&self) -> &WSK_PROVIDER_NPI {
         &self.npi
     }
 
     /// The open sockets of the registration.
     pub(crate) fn sockets(&self) -> &SocketList {
-        // SAFETY: `self` is counted, so the registration is not freed.
-        &unsafe { self.inner.as_ref() }.sockets
-    }
-}
-
-impl Clone for Provider {
-    fn clone(&self) -> Self {
-        // SAFETY: `self` is counted, so the registration is not freed.
-        unsafe { self.inner.as_ref() }.providers.acquire_again();
-        Self {
-            inner: self.inner,
-            npi: self.npi,
+        match &self.keeper {
+            // SAFETY: `captured` is counted, so the registration is not freed.
+            Keeper::Registration(captured) => &unsafe { captured.0.as_ref() }.sockets,
+            Keeper::Binding(attached) => attached.sockets(),
         }
     }
 }
 
-impl Drop for Provider {
+/// A reference to a registration.
+///
+/// # Invariants
+///
+/// Counted in its `providers`.
+struct Captured(NonNull<Inner>);
+
+// SAFETY: it is counted in `Inner`, which therefore outlives it, and may be used on any thread.
+unsafe impl Send for Captured {}
+// SAFETY: as for `Send`.
+unsafe impl Sync for Captured {}
+
+impl Clone for Captured {
+    fn clone(&self) -> Self {
+        // SAFETY: `self` is counted, so the registration is not freed.
+        unsafe { self.0.as_ref() }.providers.acquire_again();
+        Self(self.0)
+    }
+}
+
+impl Drop for Captured {
     fn drop(&mut self) {
         // SAFETY: `self` is counted until `release`; after the last one, whoever waits for
         // `drained` keeps it until it is set.
-        let inner = unsafe { self.inner.as_ref() };
+        let inner = unsafe { self.0.as_ref() };
         let drained = &raw const inner.drained;
         if inner.providers.release() {
             // SAFETY: settled in `Registration::new`; whoever deregisters waits for it, and only

@@ -82,7 +82,7 @@ impl Registration {
 }
 
 /// The latest version in both ranges.
-fn latest_of_both(
+pub(crate) fn latest_of_both(
     wanted: &RangeInclusive<Version>,
     offered: &RangeInclusive<Version>,
 ) -> Option<Version> {

@@ -117,8 +117,8 @@ fn pair(_: &Sim) -> u32 {
     let (receiver, memory) = (Socket::new(receiver), Memory::new(64));
     for _ in 0..ROUNDS {
         assert_eq!(io.call(|irp| sender.start_send(&memory, irp)).0, 0);
-        let received = io.call(|irp| receiver.start_receive(&memory, WSK_FLAG_WAITALL, irp));
-        assert_eq!(received, (0, 64));
+        let outcome = io.call(|irp| receiver.start_receive(&memory, WSK_FLAG_WAITALL, irp));
+        assert_eq!(outcome, (0, 64));
     }
     for socket in [sender, receiver, listener] {
         socket.close(&mut io);

@@ -1,10 +1,13 @@
-//! Fault injection: the Nth allocation, or the Nth provider call, fails.
+//! Fault injection: the Nth allocation or the Nth provider call fails, or the Nth IRP completes
+//! with a given status.
 //!
 //! The exports ask `Faults::strikes` at each place that can fail; a test says which one does
 //! (`Builder::fail`), or lets `every_fault` try them all.
 
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
+
+use wdk_sys::{NTSTATUS, STATUS_UNSUCCESSFUL};
 
 /// What can be made to fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,12 +16,32 @@ pub enum Fault {
     /// Allocations: pool, IRPs, MDLs, work items, system threads, devices, and the registrar's for
     /// network modules and their bindings.
     Allocation,
-    /// Requests to the WSK provider: they complete with `STATUS_INSUFFICIENT_RESOURCES`.
+    /// Requests to the WSK provider: they fail at their beginning, with
+    /// `STATUS_INSUFFICIENT_RESOURCES`.
     ProviderCall,
+    /// IRPs that the WSK provider gets: when its turn comes, at once or later, the request
+    /// completes with this status instead of doing anything. A socket whose closing completes with
+    /// it is closed nevertheless [wsk 10.7].
+    Completion(NTSTATUS),
 }
 
 /// The kinds in the order in which `every_fault` tries them.
-pub(crate) const KINDS: [Fault; 2] = [Fault::Allocation, Fault::ProviderCall];
+pub(crate) const KINDS: [Fault; 3] = [
+    Fault::Allocation,
+    Fault::ProviderCall,
+    Fault::Completion(STATUS_UNSUCCESSFUL),
+];
+
+impl Fault {
+    /// Which of `KINDS` it is of.
+    const fn kind(self) -> usize {
+        match self {
+            Self::Allocation => 0,
+            Self::ProviderCall => 1,
+            Self::Completion(_) => 2,
+        }
+    }
+}
 
 /// Counts what could fail, and fails what was asked for.
 #[derive(Debug, Default)]
@@ -37,8 +60,18 @@ impl Faults {
 
     /// Counts one occasion; true if this is the one that fails.
     pub(crate) fn strikes(&self, fault: Fault) -> bool {
-        let number = self.counts[fault as usize].fetch_add(1, Relaxed) + 1;
-        self.target == Some((fault, number))
+        let number = self.counts[fault.kind()].fetch_add(1, Relaxed) + 1;
+        self.target
+            .is_some_and(|(target, at)| target.kind() == fault.kind() && at == number)
+    }
+
+    /// Counts an IRP that the provider gets; the status with which it shall complete.
+    pub(crate) fn completion(&self) -> Option<NTSTATUS> {
+        let strikes = self.strikes(Fault::Completion(STATUS_UNSUCCESSFUL));
+        match self.target {
+            Some((Fault::Completion(status), _)) if strikes => Some(status),
+            _ => None,
+        }
     }
 
     /// The one that was asked for.
@@ -48,6 +81,6 @@ impl Faults {
 
     /// How many occasions there were.
     pub(crate) fn count(&self, fault: Fault) -> u64 {
-        self.counts[fault as usize].load(Relaxed)
+        self.counts[fault.kind()].load(Relaxed)
     }
 }

@@ -60,7 +60,8 @@ pub fn seeds(count: u64, body: impl Fn(&Sim) + Send + Sync + 'static) {
 
 /// Runs `body` once to count what can fail, then once for each single failure.
 ///
-/// The body must cope with any one allocation or provider call failing.
+/// The body must cope with any one allocation or provider call failing, and with any one IRP that
+/// completes with `STATUS_UNSUCCESSFUL`; see [`Fault`].
 ///
 /// # Panics
 ///
@@ -113,8 +114,8 @@ impl Builder {
         self
     }
 
-    /// Loses one datagram in `n` on its way, as the schedule chooses. By default none is lost, except
-    /// where a receiver's buffer is full.
+    /// Loses one datagram in `n` on its way, as the schedule chooses. By default none is lost,
+    /// except where a receiver's buffer is full.
     #[must_use]
     pub fn lose_datagrams_one_in(mut self, n: usize) -> Self {
         self.config.lose_datagrams_one_in = n;

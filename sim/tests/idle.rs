@@ -5,11 +5,10 @@
 //! ignored.
 
 // UNSAFETY: plays a driver in C, which calls the kernel directly.
-#![expect(unsafe_code, reason = "a client in the manner of C")]
-
-#[path = "it/common.rs"]
-#[expect(dead_code, reason = "the other tests need more of it")]
-mod common;
+#![expect(
+    unsafe_code,
+    reason = "a client in the manner of C, with an IRP and a buffer for each of its connections"
+)]
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -21,6 +20,10 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use wdk_sys::{STATUS_PENDING, STATUS_SUCCESS};
 
 use common::{Address, Client, Io, Memory, Socket};
+
+#[path = "it/common.rs"]
+#[expect(dead_code, reason = "the other tests need more of it")]
+mod common;
 
 const CONNECTIONS: usize = 10_000;
 /// What else may be open.

@@ -1,5 +1,5 @@
-//! Received data, as an event brings it: a list of descriptions, each of bytes in several pieces of
-//! memory [wsk 8.9].
+//! Received data, as an event of a connection brings it, and what a handler makes of it: consumed,
+//! refused, or retained within a budget.
 
 // UNSAFETY: memory of WSK's, reached by address.
 #![expect(unsafe_code, reason = "memory of WSK's")]
@@ -7,10 +7,11 @@
 use core::{fmt, marker::PhantomData, ptr::NonNull};
 
 use wsk_sys::{
-    MmGetSystemAddressForMdlSafe, WSK_BUF, WSK_DATA_INDICATION, WSK_FLAG_RELEASE_ASAP,
-    wdk_sys::{MDL, NTSTATUS, STATUS_DATA_NOT_ACCEPTED, STATUS_PENDING, STATUS_SUCCESS, ULONG},
+    WSK_DATA_INDICATION, WSK_FLAG_RELEASE_ASAP,
+    wdk_sys::{NTSTATUS, STATUS_DATA_NOT_ACCEPTED, STATUS_PENDING, STATUS_SUCCESS, ULONG},
 };
 
+use super::data::Data;
 use crate::{
     mem::arc::PoolArc,
     op::{
@@ -18,165 +19,11 @@ use crate::{
         event_calls,
         retained::{Budget, Retention},
     },
-    status::{Error, Result, Status},
+    status::Result,
 };
 
-/// `NormalPagePriority`, for memory that holds no code.
-const PRIORITY: ULONG = 16 | 0x4000_0000;
-
-/// Bytes in memory of WSK's.
-///
-/// # Invariants
-///
-/// While it lives, the list and what it describes stay as they are.
-#[derive(Clone, Copy)]
-pub struct Data<'a> {
-    list: NonNull<WSK_DATA_INDICATION>,
-    length: usize,
-    valid: PhantomData<&'a [u8]>,
-}
-
-impl<'a> Data<'a> {
-    /// # Safety
-    ///
-    /// The list, with `length` bytes in all, stays for `'a`.
-    unsafe fn new(list: NonNull<WSK_DATA_INDICATION>, length: usize) -> Self {
-        Self {
-            list,
-            length,
-            valid: PhantomData,
-        }
-    }
-
-    /// How many bytes there are.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.length
-    }
-
-    /// Whether there is nothing.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.length == 0
-    }
-
-    /// The bytes, piece by piece, in the order of the stream. A piece that cannot be mapped gives
-    /// [`OutOfMemory`](crate::ErrorKind::OutOfMemory), and is the last.
-    #[must_use]
-    pub fn chunks(&self) -> Chunks<'a> {
-        Chunks {
-            next: Some(self.list),
-            current: None,
-            valid: PhantomData,
-        }
-    }
-
-    /// Copies as many bytes as fit, from the front; gives how many.
-    ///
-    /// # Errors
-    ///
-    /// [`OutOfMemory`](crate::ErrorKind::OutOfMemory) if memory cannot be mapped.
-    pub fn copy_to_slice(&self, target: &mut [u8]) -> Result<usize> {
-        let mut filled = 0;
-        for chunk in self.chunks() {
-            let chunk = chunk?;
-            let count = chunk.len().min(target.len() - filled);
-            target[filled..filled + count].copy_from_slice(&chunk[..count]);
-            filled += count;
-        }
-        Ok(filled)
-    }
-}
-
-impl fmt::Debug for Data<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Data")
-            .field("len", &self.length)
-            .finish_non_exhaustive()
-    }
-}
-
-/// The pieces of [`Data`].
-pub struct Chunks<'a> {
-    next: Option<NonNull<WSK_DATA_INDICATION>>,
-    current: Option<Position>,
-    valid: PhantomData<&'a [u8]>,
-}
-
-/// Where in a description the next piece begins.
-struct Position {
-    mdl: *mut MDL,
-    offset: usize,
-    left: usize,
-}
-
-impl Position {
-    fn start(description: &WSK_BUF) -> Self {
-        Self {
-            mdl: description.Mdl,
-            offset: description.Offset as usize,
-            left: usize::try_from(description.Length).unwrap_or(0),
-        }
-    }
-
-    /// The next piece; none at the end, or if there is less memory than was said.
-    fn advance<'a>(&mut self) -> Option<Result<&'a [u8]>> {
-        while self.left > 0 && !self.mdl.is_null() {
-            let mdl = self.mdl;
-            // SAFETY: a member of the chain, which stays (the invariant of `Data`).
-            let count = unsafe { (*mdl).ByteCount } as usize;
-            // SAFETY: as above.
-            self.mdl = unsafe { (*mdl).Next };
-            let offset = core::mem::take(&mut self.offset);
-            let length = count.saturating_sub(offset).min(self.left);
-            self.left -= length;
-            if length == 0 {
-                continue;
-            }
-            // SAFETY: locked by WSK, and nobody unmaps it meanwhile.
-            let address = unsafe { MmGetSystemAddressForMdlSafe(mdl, PRIORITY) };
-            if address.is_null() {
-                self.left = 0;
-                let call = "MmGetSystemAddressForMdlSafe";
-                return Some(Err(Error::new(call, Status::INSUFFICIENT_RESOURCES)));
-            }
-            // SAFETY: within the described memory.
-            let start = unsafe { address.cast::<u8>().add(offset) };
-            // SAFETY: described by the MDL; WSK does not change it while it is indicated or
-            // retained.
-            return Some(Ok(unsafe { core::slice::from_raw_parts(start, length) }));
-        }
-        None
-    }
-}
-
-impl<'a> Iterator for Chunks<'a> {
-    type Item = Result<&'a [u8]>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        loop {
-            if let Some(chunk) = self.current.as_mut().and_then(Position::advance) {
-                if chunk.is_err() {
-                    self.next = None;
-                }
-                return Some(chunk);
-            }
-            let list = self.next?;
-            // SAFETY: a member of the list, which stays (the invariant of `Data`).
-            let indication = unsafe { list.as_ref() };
-            self.next = NonNull::new(indication.Next);
-            self.current = Some(Position::start(&indication.Buffer));
-        }
-    }
-}
-
-impl fmt::Debug for Chunks<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Chunks").finish_non_exhaustive()
-    }
-}
-
-/// What a handler answers to an [`Indication`]. Made by that indication only.
+/// What a handler answers to an [`Indication`], or a
+/// [`DatagramIndication`](crate::DatagramIndication). Made by that indication only.
 #[must_use = "it has to be returned to WSK"]
 #[derive(Debug)]
 pub struct Received<'call> {
@@ -185,7 +32,7 @@ pub struct Received<'call> {
 }
 
 #[derive(Debug)]
-enum Answer {
+pub(super) enum Answer {
     Consumed,
     Partly(usize),
     Refused,
@@ -193,7 +40,7 @@ enum Answer {
 }
 
 impl Received<'_> {
-    fn new(answer: Answer) -> Self {
+    pub(super) fn new(answer: Answer) -> Self {
         Self {
             answer,
             call: PhantomData,
@@ -231,6 +78,7 @@ impl Received<'_> {
 pub struct Indication<'call> {
     core: &'call CoreRef,
     data: Data<'call>,
+    list: NonNull<WSK_DATA_INDICATION>,
     flags: ULONG,
 }
 
@@ -247,7 +95,8 @@ impl<'call> Indication<'call> {
         Self {
             core,
             // SAFETY: valid during the event [wsk 8.2].
-            data: unsafe { Data::new(list, length) },
+            data: unsafe { Data::of_list(list, length) },
+            list,
             flags,
         }
     }
@@ -299,11 +148,12 @@ impl<'call> Indication<'call> {
         if self.is_wanted_back_soon() {
             return Err(self);
         }
-        let (list, length) = (self.data.list, self.data.len());
+        let (list, length) = (self.list.cast(), self.data.len());
         let release = event_calls::release_of_connection;
         // SAFETY: in the event that brought the list, and the socket is held (the promise of
         // `new`); the socket is a connection.
-        let retention = unsafe { Retention::new(self.core, list, length, &budget.0, release) };
+        let retention =
+            unsafe { Retention::new(self.core, list, length, budget.shared(), release) };
         match retention {
             Ok(Some(retention)) => Ok((
                 Received::new(Answer::Retained(retention.clone())),
@@ -326,6 +176,10 @@ impl RetainBudget {
     /// [`OutOfMemory`](crate::ErrorKind::OutOfMemory)
     pub fn new(bytes: usize) -> Result<Self> {
         PoolArc::new(Budget::new(bytes)).map(Self)
+    }
+
+    pub(super) fn shared(&self) -> &PoolArc<Budget> {
+        &self.0
     }
 
     /// How many bytes can be retained at the moment.
@@ -368,9 +222,9 @@ impl Retained {
     ///
     /// [`Closed`](crate::ErrorKind::Closed): the socket is being closed, and the data is gone.
     pub fn with<R>(&self, read: impl FnOnce(Data<'_>) -> R) -> Result<R> {
-        // SAFETY: retained while `read` runs.
+        // SAFETY: retained while `read` runs, and brought by an event of a connection.
         self.0
-            .read(|list| read(unsafe { Data::new(list, self.0.length()) }))
+            .read(|list| read(unsafe { Data::of_list(list.cast(), self.0.length()) }))
     }
 }
 

@@ -17,9 +17,10 @@ use wsk_sys::{
 use super::{
     core::CoreRef,
     descriptor::{DescriptorRef, DescriptorRoom},
+    entry::Lost,
     slot::{Extra, Held, Payload, Slot, Waiter},
 };
-use crate::{counters::lose_bytes, status::Status, sync::event::Event};
+use crate::{counters::lose, status::Status, sync::event::Event};
 
 /// What the I/O status block said at completion.
 #[derive(Clone, Copy, Debug)]
@@ -92,7 +93,7 @@ pub(super) unsafe fn complete(slot: NonNull<Slot>, completion: Completion) {
     unsafe { finish(slot, completion) };
 }
 
-/// Drops the handler of a closed socket, and ends the close.
+/// Drops the handler of a closed socket and the contexts of its extensions, and ends the close.
 ///
 /// # Safety
 ///
@@ -106,6 +107,8 @@ pub(super) unsafe fn end_close(slot: NonNull<Slot>) {
         // SAFETY: closed: no callback runs, and nobody else looks at the handler.
         let handler = unsafe { (*held.core.handler.get()).take() };
         drop(handler);
+        // SAFETY: closed.
+        unsafe { held.core.contexts.clear() };
     }
     // SAFETY: completed, and ours until `finish`.
     let completion = unsafe { Completion::of(shared.packet.get().cast()) };
@@ -205,7 +208,10 @@ fn dispose(core: &CoreRef, completion: Completion, payload: Payload, extra: &Ext
             }
         }
         Payload::ReceiveAll(_) if succeeded => {
-            lose_bytes(completion.information);
+            lose(Lost {
+                bytes: completion.information,
+                datagrams: 0,
+            });
             core.receiving().break_off();
         }
         Payload::DescriptorRoom(room) if succeeded => drop(given_descriptor(room, extra)),
@@ -216,6 +222,7 @@ fn dispose(core: &CoreRef, completion: Completion, payload: Payload, extra: &Ext
         | Payload::Descriptor(_)
         | Payload::DescriptorRoom(_)
         | Payload::Receive(_)
+        | Payload::ReceiveFrom(_)
         | Payload::ReceiveAll(_) => {}
     }
 }

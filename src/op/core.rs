@@ -33,6 +33,7 @@ use wsk_sys::{
 use super::{
     calls::{self, Category},
     completion::{self, Completion},
+    extension::Contexts,
     handle::Handle,
     handler::Handler,
     list::Place,
@@ -72,6 +73,8 @@ pub(crate) struct Core {
     slots: AtomicU32,
     place: Place,
     pub(super) retained: RetainedLists,
+    /// What the callbacks of extensions work on. Dropped with `handler`.
+    pub(super) contexts: Contexts,
     /// What the socket was made as; none without a socket: see `client`.
     category: Option<Category>,
     /// The request that was started last, without a socket.
@@ -344,6 +347,7 @@ impl Outstanding {
         category: impl Into<Option<Category>>,
         handler: Option<Handler>,
     ) -> Result<Self> {
+        let category = category.into();
         let core = CoreRef(PoolArc::new(Core {
             outstanding: AtomicUsize::new(1),
             provider: UnsafeCell::new(Some(provider)),
@@ -357,10 +361,11 @@ impl Outstanding {
             slots: AtomicU32::new(0),
             place: Place::outside(),
             retained: RetainedLists::new(),
-            category: category.into(),
+            contexts: Contexts::new(),
+            category,
             last: AtomicPtr::new(null_mut()),
             stage: AtomicU8::new(Stage::Open as u8),
-            receiving: Receiving::new(),
+            receiving: Receiving::new(category),
             halves: AtomicU8::new(0),
         })?);
         Ok(Self(Some(core)))

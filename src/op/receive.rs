@@ -1,10 +1,10 @@
-//! Receives: runs [`Stream`] with the slots of a socket, under the socket's lock.
+//! Receives: runs [`Order`] with the slots of a socket, under the socket's lock.
 //!
 //! For a receive the IRP side of the handshake lasts until the list publishes it, and the handle
 //! side of one that is abandoned passes to the list, so that a slot is used again only when it has
 //! left the list. Its buffer belongs to the list from completion until its result is taken.
 //!
-//! A receive whose bytes are somebody else's next ones is recalled by a DPC: cancelling may
+//! A receive that is to get what another one has left is recalled by a DPC: cancelling may
 //! complete it at once, and a completion routine is no place for that [wsk 3.9].
 
 // UNSAFETY: reaches slots by address, under the socket's lock.
@@ -17,18 +17,25 @@ use core::{
     sync::atomic::{AtomicBool, Ordering},
 };
 
-use wsk_sys::wdk_sys::{
-    KDPC, PVOID,
-    ntddk::{IoCancelIrp, KeInitializeDpc, KeInsertQueueDpc},
+use wsk_sys::{
+    MSG_TRUNC,
+    wdk_sys::{
+        KDPC, PVOID,
+        ntddk::{IoCancelIrp, KeInitializeDpc, KeInsertQueueDpc},
+    },
 };
 
 use super::{
+    calls::Category,
     completion::{Completion, finish, recycle},
     core::CoreRef,
+    datagrams::DatagramReceives,
+    entry::{Entry, Receives, Step, Taken},
+    order::Order,
     slot::{Payload, Slot},
-    stream::{Entry, Receives, Step, Stream, Taken},
+    stream::StreamReceives,
 };
-use crate::{counters::lose_bytes, mem::buffer::Buffer, status::Status, sync::spin::SpinLock};
+use crate::{counters::lose, mem::buffer::Buffer, status::Status, sync::spin::SpinLock};
 
 /// What the receives of a socket share.
 pub(super) struct Receiving {
@@ -45,7 +52,7 @@ unsafe impl Sync for Receiving {}
 unsafe impl Send for Receiving {}
 
 struct List {
-    stream: Stream<NonNull<Slot>>,
+    order: Order<NonNull<Slot>>,
     slots: Slots,
 }
 
@@ -81,7 +88,9 @@ impl Receives for Slots {
     fn entry(&mut self, id: NonNull<Slot>) -> &mut Entry<NonNull<Slot>> {
         &mut self.in_stream(id).entry
     }
+}
 
+impl StreamReceives for Slots {
     fn buffers(&mut self, earlier: NonNull<Slot>, later: NonNull<Slot>) -> (&mut [u8], &mut [u8]) {
         // SAFETY: both are in the list, WSK has neither, and nobody else looks until they are
         // taken.
@@ -89,6 +98,33 @@ impl Receives for Slots {
         // SAFETY: as above; another slot, and so another buffer.
         let later = unsafe { buffer(later) };
         (earlier, later)
+    }
+}
+
+impl DatagramReceives for Slots {
+    fn hand_over(&mut self, kept: NonNull<Slot>, later: NonNull<Slot>) -> usize {
+        let length = self.entry(kept).end;
+        // SAFETY: both are in the list, WSK has neither, and nobody else looks until they are
+        // taken.
+        let from = unsafe { buffer(kept) };
+        // SAFETY: as above; another slot, and so another buffer.
+        let to = unsafe { buffer(later) };
+        let count = length.min(from.len()).min(to.len());
+        to[..count].copy_from_slice(&from[..count]);
+        // SAFETY: a slot in the list is alive.
+        let arrived = unsafe { kept.as_ref() }.arguments.get();
+        // SAFETY: as above.
+        let arguments = unsafe { later.as_ref() }.arguments.get();
+        // SAFETY: nobody else looks, as above.
+        let arrived = unsafe { &*arrived };
+        // SAFETY: as above; another slot.
+        let arguments = unsafe { &mut *arguments };
+        arguments.remote = arrived.remote;
+        arguments.extra = arrived.extra;
+        arguments.extra_length = arrived.extra_length;
+        let truncated = if count < length { MSG_TRUNC } else { 0 };
+        arguments.extra_flags = arrived.extra_flags | truncated;
+        count
     }
 }
 
@@ -105,7 +141,9 @@ unsafe fn buffer<'list>(slot: NonNull<Slot>) -> &'list mut [u8] {
     match unsafe { &*held } {
         Some(held) => match &held.payload {
             // SAFETY: the bytes are nobody else's (the caller's promise).
-            Payload::Receive(buffer) => unsafe { Buffer::bytes(buffer) },
+            Payload::Receive(buffer) | Payload::ReceiveFrom(buffer) => unsafe {
+                Buffer::bytes(buffer)
+            },
             _ => &mut [],
         },
         None => &mut [],
@@ -125,10 +163,15 @@ impl InStream {
 }
 
 impl Receiving {
-    pub(super) const fn new() -> Self {
+    /// For a socket of `category`.
+    pub(super) const fn new(category: Option<Category>) -> Self {
+        let order = match category {
+            Some(Category::Datagram) => Order::datagrams(),
+            _ => Order::stream(),
+        };
         Self {
             list: SpinLock::new(List {
-                stream: Stream::new(),
+                order,
                 slots: Slots,
             }),
             broken: AtomicBool::new(false),
@@ -143,10 +186,10 @@ impl Receiving {
 }
 
 impl CoreRef {
-    fn with_list<T>(&self, access: impl FnOnce(&mut Stream<NonNull<Slot>>, &mut Slots) -> T) -> T {
+    fn with_list<T>(&self, access: impl FnOnce(&mut Order<NonNull<Slot>>, &mut Slots) -> T) -> T {
         self.receiving()
             .list
-            .with(|list| access(&mut list.stream, &mut list.slots))
+            .with(|list| access(&mut list.order, &mut list.slots))
     }
 
     /// Enters a receive, prepared and not passed on. True: pass it to WSK. False: it is filled from
@@ -162,9 +205,9 @@ impl CoreRef {
         first: usize,
         base: usize,
     ) -> bool {
-        let pass_on = self.with_list(|stream, slots| {
+        let pass_on = self.with_list(|order, slots| {
             *slots.in_stream(slot) = InStream::nowhere();
-            stream.start(slots, slot, first, base)
+            order.start(slots, slot, first, base)
         });
         if !pass_on {
             self.settle();
@@ -183,10 +226,9 @@ impl CoreRef {
         let core = self.clone();
         let succeeded = completion.status.is_success();
         let count = succeeded.then_some(completion.information);
-        core.with_list(|_, slots| {
-            let in_stream = slots.in_stream(slot);
-            in_stream.failure = completion;
-            in_stream.entry.complete(count);
+        core.with_list(|order, slots| {
+            slots.in_stream(slot).failure = completion;
+            order.complete(slots, slot, count);
         });
         core.settle();
     }
@@ -205,7 +247,7 @@ impl CoreRef {
     pub(super) unsafe fn abandon_receive(&self, slot: NonNull<Slot>) {
         // As in `received`.
         let core = self.clone();
-        core.with_list(|_, slots| slots.entry(slot).abandon());
+        core.with_list(|order, slots| order.abandon(slots, slot));
         core.settle();
     }
 
@@ -215,8 +257,8 @@ impl CoreRef {
     ///
     /// Called by the handle side of a receive that is published, and not again after `Some`.
     pub(super) unsafe fn take_receive(&self, slot: NonNull<Slot>) -> Option<Completion> {
-        self.with_list(|stream, slots| {
-            let Taken { succeeded, bytes } = stream.take(slots, slot)?;
+        self.with_list(|order, slots| {
+            let Taken { succeeded, bytes } = order.take(slots, slot)?;
             let completion = if succeeded {
                 Completion {
                     status: Status::SUCCESS,
@@ -237,22 +279,22 @@ impl CoreRef {
 
     /// Whether there is no receive that was not taken, and nothing kept.
     pub(super) fn is_stream_idle(&self) -> bool {
-        self.with_list(|stream, _| stream.is_empty())
+        self.with_list(|order, _| order.is_empty())
     }
 
     /// Keeps nothing of the stream from now on: the socket is being closed, or what comes is not
     /// wanted.
     pub(crate) fn discard_received(&self) {
-        self.with_list(|stream, _| stream.discard());
+        self.with_list(|order, _| order.discard());
         self.settle();
     }
 
     /// Does what the list asks for, until there is nothing more. `self` is not in a slot.
     fn settle(&self) {
         loop {
-            let next = self.with_list(|stream, slots| {
-                let next = stream.next_step(slots);
-                if stream.is_broken() {
+            let next = self.with_list(|order, slots| {
+                let next = order.next_step(slots);
+                if order.is_broken() {
                     self.receiving().break_off();
                 }
                 next
@@ -268,7 +310,7 @@ impl CoreRef {
                     published,
                     lost,
                 } => {
-                    lose_bytes(lost);
+                    lose(lost);
                     // SAFETY: it has left the list, which had the handle side, and the IRP side
                     // unless it was published.
                     unsafe { dispose(id, published) }

@@ -12,11 +12,12 @@
 
 use core::{
     cell::UnsafeCell,
+    ffi::c_void,
     ptr::NonNull,
     sync::atomic::{AtomicU8, AtomicUsize, Ordering},
 };
 
-use wsk_sys::{WSK_DATA_INDICATION, WSK_SOCKET};
+use wsk_sys::WSK_SOCKET;
 
 use super::core::CoreRef;
 use crate::{mem::arc::PoolArc, status::Result, sync::spin::SpinLock};
@@ -24,8 +25,8 @@ use crate::{mem::arc::PoolArc, status::Result, sync::spin::SpinLock};
 const RETURNED: u8 = 1;
 const RELEASED: u8 = 2;
 
-/// A list as an event brought it.
-pub(crate) type List = NonNull<WSK_DATA_INDICATION>;
+/// A list as an event brought it: `WSK_DATA_INDICATION` or `WSK_DATAGRAM_INDICATION`.
+pub(crate) type List = NonNull<c_void>;
 
 /// `WskRelease` of the socket's table.
 ///

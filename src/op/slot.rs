@@ -86,6 +86,8 @@ pub(crate) enum Payload {
     DescriptorRoom(DescriptorRoom),
     /// A receive in the order of the stream: see `receive`.
     Receive(Buffer),
+    /// A receive of a datagram: see `receive`.
+    ReceiveFrom(Buffer),
     /// A receive that fills its buffer or fails.
     ReceiveAll(Buffer),
     /// The socket that the request makes.
@@ -329,7 +331,7 @@ impl Slot {
         match unsafe { &*self.held.get() } {
             Some(Held {
                 core,
-                payload: Payload::Receive(_),
+                payload: Payload::Receive(_) | Payload::ReceiveFrom(_),
                 ..
             }) => Some(core),
             _ => None,

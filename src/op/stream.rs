@@ -18,72 +18,18 @@
 //!
 //! What the lock's holder has to do outside of the lock comes as [`Step`]s, one at a time.
 //!
-//! | invariant                                                                                     |
-//! |-----------------------------------------------------------------------------------------------|
-//! | the bytes of all entries, from the first to the last, are the stream from where it was taken  |
-//! | a result is taken only when no abandoned receive is before it                                 |
-//! | a receive whose successor was taken is overtaken: if it is abandoned, its bytes are lost      |
+//! What always holds:
+//!
+//! - The bytes of all entries, from the first to the last, are the stream from where it was taken.
+//! - A result is taken only when no abandoned receive is before it.
+//! - A receive whose successor was taken is overtaken: if it is abandoned, its bytes are lost.
 
 use core::ops::Range;
 
-/// A receive in the list.
-#[derive(Debug)]
-#[expect(clippy::struct_excessive_bools, reason = "independent facts")]
-pub(crate) struct Entry<I> {
-    previous: Option<I>,
-    next: Option<I>,
-    /// Where in its buffer the bytes begin that are kept if it is abandoned.
-    first: usize,
-    /// Where in its buffer it receives.
-    base: usize,
-    /// Behind its last byte.
-    end: usize,
-    /// WSK does not have it: it has completed, or was never passed on.
-    done: bool,
-    /// It has bytes, or the end of the stream; not a failure.
-    succeeded: bool,
-    recall: Recall,
-    /// The handle side was told.
-    published: bool,
-    abandoned: bool,
-    /// A later one was taken.
-    overtaken: bool,
-}
+use super::entry::{Entry, List, Lost, Recall, Receives, Step, Taken};
 
-/// Getting a receive back from WSK.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Recall {
-    No,
-    /// Somebody cancels it; it must not go away meanwhile.
-    Running,
-    Over,
-}
-
-/// What a receive has for its handle.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Taken {
-    pub(crate) succeeded: bool,
-    /// Where in its buffer the bytes are.
-    pub(crate) bytes: Range<usize>,
-}
-
-/// What is to be done outside of the lock.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Step<I> {
-    /// Tell its handle that there is a result.
-    Publish(I),
-    /// Cancel it at WSK, then say [`Entry::recalled`].
-    Recall(I),
-    /// It has left the list, and nobody has it any more. So many bytes are lost with it.
-    Dispose { id: I, published: bool, lost: usize },
-}
-
-/// Where the receives are.
-pub(crate) trait Receives {
-    type Id: Copy + PartialEq;
-
-    fn entry(&mut self, id: Self::Id) -> &mut Entry<Self::Id>;
-
+/// Receives whose bytes are those of a stream.
+pub(crate) trait StreamReceives: Receives {
     /// The whole buffers of two different receives which WSK does not have.
     fn buffers(&mut self, earlier: Self::Id, later: Self::Id) -> (&mut [u8], &mut [u8]);
 }
@@ -91,70 +37,17 @@ pub(crate) trait Receives {
 /// The list.
 #[derive(Debug)]
 pub(crate) struct Stream<I> {
-    first: Option<I>,
-    last: Option<I>,
+    list: List<I>,
     /// Nothing is kept any more, but for receives that have started.
     discarding: bool,
     /// Bytes were lost in the middle of the stream.
     broken: bool,
 }
 
-impl<I> Entry<I> {
-    /// In no list.
-    pub(crate) const fn new() -> Self {
-        Self {
-            previous: None,
-            next: None,
-            first: 0,
-            base: 0,
-            end: 0,
-            done: false,
-            succeeded: false,
-            recall: Recall::No,
-            published: false,
-            abandoned: false,
-            overtaken: false,
-        }
-    }
-
-    /// WSK has completed it, with a count of bytes, or not successfully.
-    pub(crate) fn complete(&mut self, count: Option<usize>) {
-        self.done = true;
-        self.succeeded = count.is_some();
-        self.end = self.base + count.unwrap_or(0);
-    }
-
-    /// Nobody wants its result any more. Its handle side is the list's from now on.
-    pub(crate) fn abandon(&mut self) {
-        self.abandoned = true;
-    }
-
-    /// The cancelling that [`Step::Recall`] asked for is over.
-    pub(crate) fn recalled(&mut self) {
-        self.recall = Recall::Over;
-    }
-
-    /// WSK does not have it any more.
-    pub(crate) fn is_done(&self) -> bool {
-        self.done
-    }
-
-    /// Its bytes do not change by themselves any more, and it may go away.
-    fn is_settled(&self) -> bool {
-        self.done && self.recall != Recall::Running
-    }
-
-    /// Abandoned, it has bytes for the next one.
-    fn is_kept(&self) -> bool {
-        self.is_settled() && self.first < self.end && !self.overtaken
-    }
-}
-
 impl<I: Copy + PartialEq> Stream<I> {
     pub(crate) const fn new() -> Self {
         Self {
-            first: None,
-            last: None,
+            list: List::new(),
             discarding: false,
             broken: false,
         }
@@ -164,24 +57,20 @@ impl<I: Copy + PartialEq> Stream<I> {
     /// from `first` on. True: it is to be passed to WSK; false: it is filled from what is kept.
     pub(crate) fn start<R>(&mut self, receives: &mut R, id: I, first: usize, base: usize) -> bool
     where
-        R: Receives<Id = I>,
+        R: StreamReceives<Id = I>,
     {
-        let served = self.last.is_some_and(|last| {
+        let served = self.list.last.is_some_and(|last| {
             let last = receives.entry(last);
-            last.abandoned && last.is_kept() && !self.discarding
+            last.abandoned && is_kept(last) && !self.discarding
         });
         *receives.entry(id) = Entry {
-            previous: self.last,
             first,
             base,
             end: base,
             done: served,
             ..Entry::new()
         };
-        match self.last.replace(id) {
-            Some(last) => receives.entry(last).next = Some(id),
-            None => self.first = Some(id),
-        }
+        self.list.push(receives, id);
         !served
     }
 
@@ -189,7 +78,7 @@ impl<I: Copy + PartialEq> Stream<I> {
     /// one has just been abandoned.
     pub(crate) fn take<R>(&mut self, receives: &mut R, id: I) -> Option<Taken>
     where
-        R: Receives<Id = I>,
+        R: StreamReceives<Id = I>,
     {
         if self.any_before(receives, id, |earlier| earlier.abandoned) {
             return None;
@@ -205,7 +94,7 @@ impl<I: Copy + PartialEq> Stream<I> {
                 false
             });
         }
-        self.unlink(receives, id);
+        self.list.unlink(receives, id);
         Some(taken)
     }
 
@@ -216,7 +105,7 @@ impl<I: Copy + PartialEq> Stream<I> {
 
     /// Whether there is no receive in it.
     pub(crate) fn is_empty(&self) -> bool {
-        self.first.is_none()
+        self.list.first.is_none()
     }
 
     /// Whether bytes were lost in the middle of the stream.
@@ -227,9 +116,9 @@ impl<I: Copy + PartialEq> Stream<I> {
     /// The next thing to do, and whether there may be more.
     pub(crate) fn next_step<R>(&mut self, receives: &mut R) -> Option<(Step<I>, bool)>
     where
-        R: Receives<Id = I>,
+        R: StreamReceives<Id = I>,
     {
-        let mut current = self.first;
+        let mut current = self.list.first;
         while let Some(id) = current {
             let entry = receives.entry(id);
             current = entry.next;
@@ -237,9 +126,9 @@ impl<I: Copy + PartialEq> Stream<I> {
                 if !entry.is_settled() {
                     return None;
                 }
-                let kept = entry.is_kept();
+                let kept = is_kept(entry);
                 if !kept || self.discarding && !is_wanted_after(receives, id) {
-                    return Some((self.dispose(receives, id), self.first.is_some()));
+                    return Some((self.dispose(receives, id), self.list.first.is_some()));
                 }
             } else if entry.is_settled() {
                 self.fill(receives, id);
@@ -266,7 +155,7 @@ impl<I: Copy + PartialEq> Stream<I> {
     /// Fills a receive from what is kept directly before it; what remains is behind it then.
     fn fill<R>(&mut self, receives: &mut R, id: I)
     where
-        R: Receives<Id = I>,
+        R: StreamReceives<Id = I>,
     {
         let mut first_kept = None;
         let mut before = receives.entry(id).previous;
@@ -278,23 +167,26 @@ impl<I: Copy + PartialEq> Stream<I> {
             before = receives.entry(kept).previous;
         }
         if let Some(first_kept) = first_kept {
-            self.unlink(receives, id);
-            self.insert_before(receives, first_kept, id);
+            self.list.unlink(receives, id);
+            self.list.insert_before(receives, first_kept, id);
         }
     }
 
     fn dispose<R>(&mut self, receives: &mut R, id: I) -> Step<I>
     where
-        R: Receives<Id = I>,
+        R: StreamReceives<Id = I>,
     {
-        self.unlink(receives, id);
+        self.list.unlink(receives, id);
         let entry = receives.entry(id);
-        let lost = entry.end - entry.first;
-        self.broken |= lost > 0 && entry.overtaken;
+        let bytes = entry.end - entry.first;
+        self.broken |= bytes > 0 && entry.overtaken;
         Step::Dispose {
             id,
             published: entry.published,
-            lost,
+            lost: Lost {
+                bytes,
+                datagrams: 0,
+            },
         }
     }
 
@@ -306,9 +198,9 @@ impl<I: Copy + PartialEq> Stream<I> {
         mut test: impl FnMut(&mut Entry<I>) -> bool,
     ) -> bool
     where
-        R: Receives<Id = I>,
+        R: StreamReceives<Id = I>,
     {
-        let mut current = self.first;
+        let mut current = self.list.first;
         while let Some(earlier) = current
             && earlier != id
         {
@@ -320,39 +212,15 @@ impl<I: Copy + PartialEq> Stream<I> {
         }
         false
     }
+}
 
-    fn unlink<R>(&mut self, receives: &mut R, id: I)
-    where
-        R: Receives<Id = I>,
-    {
-        let entry = receives.entry(id);
-        let (previous, next) = (entry.previous.take(), entry.next.take());
-        match previous {
-            Some(previous) => receives.entry(previous).next = next,
-            None => self.first = next,
-        }
-        match next {
-            Some(next) => receives.entry(next).previous = previous,
-            None => self.last = previous,
-        }
-    }
-
-    fn insert_before<R>(&mut self, receives: &mut R, next: I, id: I)
-    where
-        R: Receives<Id = I>,
-    {
-        let previous = receives.entry(next).previous.replace(id);
-        let entry = receives.entry(id);
-        (entry.previous, entry.next) = (previous, Some(next));
-        match previous {
-            Some(previous) => receives.entry(previous).next = Some(id),
-            None => self.first = Some(id),
-        }
-    }
+/// Whether it has bytes for the next one, if it is abandoned.
+fn is_kept<I>(entry: &Entry<I>) -> bool {
+    entry.is_settled() && entry.first < entry.end && !entry.overtaken
 }
 
 /// Whether a receive after `id` is still wanted.
-fn is_wanted_after<R: Receives>(receives: &mut R, id: R::Id) -> bool {
+fn is_wanted_after<R: StreamReceives>(receives: &mut R, id: R::Id) -> bool {
     let mut current = receives.entry(id).next;
     while let Some(later) = current {
         let entry = receives.entry(later);
@@ -365,7 +233,7 @@ fn is_wanted_after<R: Receives>(receives: &mut R, id: R::Id) -> bool {
 }
 
 /// Moves what `kept` has to the front of what `later` has received.
-fn pour_entry<R: Receives>(receives: &mut R, kept: R::Id, later: R::Id) {
+fn pour_entry<R: StreamReceives>(receives: &mut R, kept: R::Id, later: R::Id) {
     let earlier = receives.entry(kept);
     let bytes = earlier.first..earlier.end;
     if bytes.is_empty() {
@@ -413,327 +281,4 @@ fn pour(from: &mut [u8], bytes: Range<usize>, to: &mut [u8], own: usize) -> (Ran
 }
 
 #[cfg(test)]
-mod tests {
-    extern crate std;
-
-    use std::{collections::VecDeque, vec, vec::Vec};
-
-    use super::{Entry, Receives, Step, Stream, pour};
-
-    #[test]
-    fn pour_keeps_the_order_for_all_sizes() {
-        for kept in 0..6 {
-            for start in 0..3 {
-                for room in 1..6 {
-                    for own in 0..=room {
-                        check_pour(kept, start, room, own);
-                    }
-                }
-            }
-        }
-    }
-
-    fn check_pour(kept: u8, start: usize, room: usize, own: usize) {
-        let mut from = vec![0xFF; start];
-        from.extend(0..kept);
-        let mut to: Vec<u8> = (kept..).take(own).collect();
-        to.resize(room, 0xFF);
-        let bytes = start..from.len();
-        let (rest, filled) = pour(&mut from, bytes, &mut to, own);
-        let total = usize::from(kept) + own;
-        assert_eq!(filled, total.min(room), "as much as fits");
-        let mut all = to[..filled].to_vec();
-        all.extend(&from[rest]);
-        let expected: Vec<u8> = (0..).take(total).collect();
-        assert_eq!(all, expected, "{kept} kept at {start}, {own} of {room}");
-    }
-
-    /// A provider that fills receives in order, and a reader that takes, abandons and cancels them
-    /// at random.
-    struct Model {
-        stream: Stream<usize>,
-        slots: Slots,
-        /// In flight at the provider, in order.
-        provider: VecDeque<usize>,
-        /// Cancelled at the provider, but not completed yet.
-        cancelled: Vec<usize>,
-        recalls: Vec<usize>,
-        /// Published and wanted.
-        ready: Vec<usize>,
-        wanted: Vec<usize>,
-        sent: u8,
-        got: Vec<u8>,
-        lost: usize,
-        random: u64,
-    }
-
-    #[derive(Default)]
-    struct Slots(Vec<(Entry<usize>, Vec<u8>)>);
-
-    impl Receives for Slots {
-        type Id = usize;
-
-        fn entry(&mut self, id: usize) -> &mut Entry<usize> {
-            &mut self.0[id].0
-        }
-
-        fn buffers(&mut self, earlier: usize, later: usize) -> (&mut [u8], &mut [u8]) {
-            let [earlier, later] = self
-                .0
-                .get_disjoint_mut([earlier, later])
-                .expect("two receives");
-            (&mut earlier.1, &mut later.1)
-        }
-    }
-
-    impl Model {
-        fn new(seed: u64) -> Self {
-            Self {
-                stream: Stream::new(),
-                slots: Slots::default(),
-                provider: VecDeque::new(),
-                cancelled: Vec::new(),
-                recalls: Vec::new(),
-                ready: Vec::new(),
-                wanted: Vec::new(),
-                sent: 0,
-                got: Vec::new(),
-                lost: 0,
-                random: seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1,
-            }
-        }
-
-        fn below(&mut self, limit: usize) -> usize {
-            self.random ^= self.random << 13;
-            self.random ^= self.random >> 7;
-            self.random ^= self.random << 17;
-            usize::try_from(self.random >> 33).expect("31 bits") % limit
-        }
-
-        fn settle(&mut self) {
-            loop {
-                let next = self.stream.next_step(&mut self.slots);
-                match next {
-                    None => return,
-                    Some((Step::Publish(id), _)) => {
-                        if self.wanted.contains(&id) {
-                            self.ready.push(id);
-                        }
-                    }
-                    Some((Step::Recall(id), _)) => self.recalls.push(id),
-                    Some((Step::Dispose { lost, .. }, _)) => self.lost += lost,
-                }
-                if let Some((_, false)) = next {
-                    assert_eq!(self.stream.next_step(&mut self.slots), None, "no more");
-                    return;
-                }
-            }
-        }
-
-        fn start(&mut self) {
-            let (room, base) = (1 + self.below(4), self.below(2));
-            let id = self.slots.0.len();
-            self.slots.0.push((Entry::new(), vec![0xEE; base + room]));
-            self.wanted.push(id);
-            if self.stream.start(&mut self.slots, id, base, base) {
-                self.provider.push_back(id);
-            }
-            self.settle();
-        }
-
-        /// The provider completes the first one, with some bytes.
-        fn arrive(&mut self) {
-            let Some(id) = self.provider.pop_front() else {
-                return;
-            };
-            let base = self.slots.0[id].0.base;
-            let room = self.slots.0[id].1.len() - base;
-            let count = 1 + self.below(room);
-            for index in 0..count {
-                self.slots.0[id].1[base + index] = self.sent;
-                self.sent = self.sent.wrapping_add(1);
-            }
-            self.cancelled.retain(|other| *other != id);
-            self.complete(id, Some(count));
-        }
-
-        fn complete(&mut self, id: usize, count: Option<usize>) {
-            self.slots.entry(id).complete(count);
-            self.settle();
-        }
-
-        /// The provider completes one that was cancelled.
-        fn end_cancelled(&mut self) {
-            if let Some(id) = self.cancelled.pop() {
-                self.provider.retain(|other| *other != id);
-                self.complete(id, None);
-            }
-        }
-
-        fn recall(&mut self) {
-            let Some(id) = self.recalls.pop() else { return };
-            self.cancel(id);
-            self.slots.entry(id).recalled();
-            self.settle();
-        }
-
-        fn cancel(&mut self, id: usize) {
-            if self.provider.contains(&id) && !self.cancelled.contains(&id) {
-                self.cancelled.push(id);
-            }
-        }
-
-        /// Takes the earliest result, as one reader does.
-        fn take(&mut self) {
-            let Some(first) = self.wanted.first().copied() else {
-                return;
-            };
-            let Some(at) = self.ready.iter().position(|id| *id == first) else {
-                return;
-            };
-            let Some(taken) = self.stream.take(&mut self.slots, first) else {
-                return;
-            };
-            self.ready.remove(at);
-            self.wanted.remove(0);
-            assert!(taken.succeeded || taken.bytes.is_empty());
-            let bytes = &self.slots.0[first].1[taken.bytes];
-            self.got.extend(bytes);
-            self.settle();
-        }
-
-        fn abandon(&mut self) {
-            if self.wanted.is_empty() {
-                return;
-            }
-            let at = self.below(self.wanted.len());
-            let id = self.wanted.remove(at);
-            self.ready.retain(|other| *other != id);
-            self.cancel(id);
-            self.slots.entry(id).abandon();
-            self.settle();
-        }
-
-        fn step(&mut self) {
-            match self.below(8) {
-                0 | 1 => self.start(),
-                2 | 3 => self.arrive(),
-                4 => self.abandon(),
-                5 => self.recall(),
-                6 => self.end_cancelled(),
-                _ => match self.wanted.first().copied() {
-                    Some(first) if self.below(3) == 0 => self.cancel(first),
-                    _ => self.take(),
-                },
-            }
-        }
-
-        /// Everything comes to its end, and all that was sent has been received.
-        fn end(&mut self) {
-            for _ in 0..1000 {
-                self.end_cancelled();
-                self.recall();
-                self.take();
-                if self.stream.first.is_some() && self.wanted.is_empty() {
-                    self.start();
-                }
-                if self.stream.first.is_none() {
-                    break;
-                }
-                if self.recalls.is_empty() && self.cancelled.is_empty() {
-                    self.arrive();
-                }
-            }
-            assert!(self.stream.first.is_none() && self.stream.last.is_none());
-            assert_eq!(self.lost, 0, "lost");
-            let expected: Vec<u8> = (0..=u8::MAX).cycle().take(self.got.len()).collect();
-            assert_eq!(self.got, expected, "other bytes, or in another order");
-            let sent = usize::from(self.sent);
-            assert_eq!(self.got.len() % 256, sent, "some were not received");
-        }
-    }
-
-    /// [wsk 3.11] A receive that is abandoned may have taken bytes; the next one gets them.
-    #[test]
-    fn stream_taken_in_order_loses_nothing_whatever_is_abandoned() {
-        for seed in 0..30_000 {
-            let mut model = Model::new(seed);
-            for _ in 0..40 {
-                model.step();
-            }
-            model.end();
-        }
-    }
-
-    fn two_published() -> (Stream<usize>, Slots) {
-        let (mut stream, mut slots) = (Stream::new(), Slots::default());
-        for id in 0..2 {
-            slots.0.push((Entry::new(), vec![7; 4]));
-            assert!(stream.start(&mut slots, id, 0, 0));
-        }
-        for id in 0..2 {
-            slots.entry(id).complete(Some(2));
-            let step = stream.next_step(&mut slots);
-            assert_eq!(step, Some((Step::Publish(id), id == 0)));
-        }
-        (stream, slots)
-    }
-
-    #[test]
-    fn stream_overtaken_bytes_that_are_abandoned_are_lost_and_said_to_be() {
-        let (mut stream, mut slots) = two_published();
-        let later = stream.take(&mut slots, 1).expect("nothing abandoned");
-        assert_eq!(later.bytes, 0..2);
-        slots.entry(0).abandon();
-        let step = stream.next_step(&mut slots);
-        let disposed = Step::Dispose {
-            id: 0,
-            published: true,
-            lost: 2,
-        };
-        assert_eq!(step, Some((disposed, false)));
-        assert!(stream.is_broken());
-    }
-
-    /// Else a receive would get bytes with a hole before them.
-    #[test]
-    fn stream_discarding_keeps_for_a_later_receive_that_is_in_flight() {
-        let (mut stream, mut slots) = (Stream::new(), Slots::default());
-        for id in 0..2 {
-            slots.0.push((Entry::new(), vec![0; 4]));
-            assert!(stream.start(&mut slots, id, 0, 0));
-        }
-        stream.discard();
-        slots.0[0].1.copy_from_slice(b"ab..");
-        slots.entry(0).complete(Some(2));
-        slots.entry(0).abandon();
-        assert_eq!(
-            stream.next_step(&mut slots),
-            Some((Step::Recall(1), false)),
-            "the second one can have them"
-        );
-        slots.0[1].1.copy_from_slice(b"cd..");
-        slots.entry(1).complete(Some(2));
-        slots.entry(1).recalled();
-        assert_eq!(stream.next_step(&mut slots), Some((Step::Publish(1), true)));
-        let taken = stream.take(&mut slots, 1);
-        assert_eq!(taken.map(|taken| taken.bytes), Some(0..4));
-        assert_eq!(slots.0[1].1, *b"abcd");
-    }
-
-    #[test]
-    fn stream_discarding_keeps_nothing_and_is_not_broken() {
-        let (mut stream, mut slots) = two_published();
-        slots.entry(1).abandon();
-        assert_eq!(stream.next_step(&mut slots), None, "kept");
-        stream.discard();
-        let disposed = Step::Dispose {
-            id: 1,
-            published: true,
-            lost: 2,
-        };
-        assert_eq!(stream.next_step(&mut slots), Some((disposed, true)));
-        assert!(!stream.is_broken());
-        assert!(stream.take(&mut slots, 0).is_some());
-    }
-}
+mod tests;

@@ -40,8 +40,8 @@ pub use self::codec::{
 use crate::{
     op::{calls::control::Control, core::Stage},
     socket::{
-        basic::BasicSocket, connection::ConnectionSocket, listen::ListenSocket,
-        stream::StreamSocket,
+        basic::BasicSocket, connection::ConnectionSocket, datagram::DatagramSocket,
+        listen::ListenSocket, stream::StreamSocket,
     },
 };
 
@@ -195,7 +195,8 @@ macro_rules! sets {
 sets! {
     OfTcp: BasicSocket ListenSocket ConnectionSocket StreamSocket;
     OfListeners: ListenSocket;
-    OfAll: BasicSocket ListenSocket ConnectionSocket StreamSocket;
+    OfDatagrams: DatagramSocket;
+    OfAll: BasicSocket ListenSocket ConnectionSocket DatagramSocket StreamSocket;
 }
 
 /// Declares the options of one level.

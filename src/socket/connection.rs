@@ -297,7 +297,9 @@ impl ConnectionSocket {
     ///
     /// ```no_run
     /// /// A message with its length before it.
-    /// async fn receive_message(connection: &mut wsk::ConnectionSocket) -> wsk::Result<wsk::Buffer> {
+    /// async fn receive_message(
+    ///     connection: &mut wsk::ConnectionSocket,
+    /// ) -> wsk::Result<wsk::Buffer> {
     ///     let (received, header) = connection.receive_exact(wsk::Buffer::with_capacity(2)?).await;
     ///     received?;
     ///     let length = u16::from_be_bytes(header[..].try_into().expect("or the end"));

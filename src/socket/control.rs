@@ -3,8 +3,8 @@
 use core::{fmt, marker::PhantomData};
 
 use super::{
-    basic::BasicSocket, connection::ConnectionSocket, listen::ListenSocket, request::SetOption,
-    stream::StreamSocket,
+    basic::BasicSocket, connection::ConnectionSocket, datagram::DatagramSocket,
+    listen::ListenSocket, request::SetOption, stream::StreamSocket,
 };
 use crate::{
     ioctl,
@@ -187,7 +187,7 @@ fn set_security(core: &CoreRef, descriptor: &SecurityDescriptor) -> Started {
 }
 
 /// Sets an option, unless the socket is too far for that.
-fn set_option<C: Codec, On, A>(
+pub(super) fn set_option<C: Codec, On, A>(
     core: &CoreRef,
     option: &SocketOption<C, On, A>,
     value: C::Value,
@@ -331,7 +331,7 @@ macro_rules! controls {
     )*};
 }
 
-controls!(BasicSocket ConnectionSocket ListenSocket StreamSocket);
+controls!(BasicSocket ConnectionSocket DatagramSocket ListenSocket StreamSocket);
 
 macro_rules! securities {
     ($($socket:ident)*) => {$(
@@ -369,4 +369,4 @@ macro_rules! securities {
     )*};
 }
 
-securities!(ConnectionSocket ListenSocket StreamSocket);
+securities!(ConnectionSocket DatagramSocket ListenSocket StreamSocket);

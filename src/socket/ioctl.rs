@@ -14,6 +14,7 @@ use super::{
     commit::Commit,
     connection::ConnectionSocket,
     control::{Ioctl, Write},
+    datagram::DatagramSocket,
     halves::WriteHalf,
     listen::ListenSocket,
     request::{AddressListChange, SetOption, Silence},
@@ -371,4 +372,4 @@ macro_rules! address_lists {
     )*};
 }
 
-address_lists!(BasicSocket ConnectionSocket ListenSocket StreamSocket);
+address_lists!(BasicSocket ConnectionSocket DatagramSocket ListenSocket StreamSocket);

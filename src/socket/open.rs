@@ -5,13 +5,17 @@ use core::net::SocketAddr;
 use super::{
     basic::BasicSocket,
     connection::ConnectionSocket,
+    datagram::DatagramSocket,
     listen::ListenSocket,
     request::{FromSocket, Open, OpenConnected},
     stream::StreamSocket,
 };
 use crate::{
     addr::AddressFamily,
-    event::listen::{ListenEvents, Listening},
+    event::{
+        datagram::{Bound, DatagramEvents},
+        listen::{ListenEvents, Listening},
+    },
     op::{
         calls::{
             Category,
@@ -173,6 +177,40 @@ impl OpenOptions {
         family: AddressFamily,
     ) -> Operation<Open<StreamSocket>> {
         self.open(provider, Kind::tcp(Category::Stream, family), None)
+    }
+
+    /// As [`DatagramSocket::open`].
+    ///
+    /// IRQL: <= DISPATCH_LEVEL.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn datagram(
+        &self,
+        provider: &Provider,
+        family: AddressFamily,
+    ) -> Operation<Open<DatagramSocket>> {
+        self.open(provider, Kind::udp(family), None)
+    }
+
+    /// As [`DatagramSocket::open_with`].
+    ///
+    /// IRQL: <= DISPATCH_LEVEL.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn datagram_with<H: DatagramEvents>(
+        &self,
+        provider: &Provider,
+        family: AddressFamily,
+        handler: H,
+    ) -> Operation<Open<DatagramSocket>> {
+        match Bound::handler(handler) {
+            Ok(handler) => self.open(provider, Kind::udp(family), Some(handler)),
+            Err(error) => Operation::new(Err(error.into())),
+        }
     }
 
     fn open<S: FromSocket>(

@@ -3,7 +3,11 @@
 use core::{fmt, marker::PhantomData, net::SocketAddr};
 
 use super::{
-    basic::BasicSocket, connection::ConnectionSocket, handle::Socket, listen::ListenSocket,
+    basic::BasicSocket,
+    connection::ConnectionSocket,
+    datagram::{Datagram, DatagramSocket},
+    handle::Socket,
+    listen::ListenSocket,
     stream::StreamSocket,
 };
 use crate::{
@@ -52,6 +56,14 @@ kinds! {
     /// Sends several buffers: `(Result<usize>, BufferChain)`, the count of bytes sent and the
     /// buffers as they were.
     SendChain;
+    /// Sends a datagram: `(Result<usize>, Buffer)`, the count of bytes sent and the buffer as it
+    /// was.
+    SendTo;
+    /// Sends several datagrams: `(Result<usize>, BufferChain)`, the count of bytes sent and the
+    /// buffers as they were.
+    SendMessages;
+    /// Receives a datagram: `(Result<Datagram>, Buffer)`, and the buffer, filled with its data.
+    ReceiveFrom;
     /// Receives: `(Result<usize>, Buffer)`, the count of bytes received and the buffer, filled with
     /// them.
     Receive;
@@ -117,7 +129,7 @@ macro_rules! opens {
     )*};
 }
 
-opens!(BasicSocket ConnectionSocket ListenSocket StreamSocket);
+opens!(BasicSocket ConnectionSocket DatagramSocket ListenSocket StreamSocket);
 
 impl Finish for OpenConnected {
     const CALL: &'static str = "WskSocketConnect";
@@ -254,6 +266,7 @@ macro_rules! finish_with_buffer {
 finish_with_buffer! {
     ConnectWithData = "WskConnectEx", (), |result, _| result.map(|_| ());
     Send = "WskSend", usize, |result, _| result;
+    SendTo = "WskSendTo", usize, |result, _| result;
     Receive = "WskReceive", usize, |result, buffer| fill(result, buffer, 0);
     ReceiveMore = "WskReceive", usize, |result, buffer| fill(result, buffer, buffer.len());
     ReceiveAll = "WskReceive", usize, |result, buffer| fill(result, buffer, 0);
@@ -269,22 +282,51 @@ fn fill(result: Result<usize>, buffer: &mut Buffer, before: usize) -> Result<usi
 /// The buffer that a transfer was lent.
 fn lent(payload: Payload) -> Buffer {
     match payload {
-        Payload::Send(buffer) | Payload::Receive(buffer) | Payload::ReceiveAll(buffer) => buffer,
+        Payload::Send(buffer)
+        | Payload::Receive(buffer)
+        | Payload::ReceiveFrom(buffer)
+        | Payload::ReceiveAll(buffer) => buffer,
         _ => unreachable!("a transfer is lent a buffer"),
     }
 }
 
-impl Finish for SendChain {
-    const CALL: &'static str = "WskSend";
-    type Output = (Result<usize>, BufferChain);
+impl Finish for ReceiveFrom {
+    const CALL: &'static str = "WskReceiveFrom";
+    type Output = (Result<Datagram>, Buffer);
 
     fn finish(ended: Ended) -> Self::Output {
-        (ended.result, lent_chain(ended.finished.payload))
+        let datagram = |length| Datagram::arrived(length, &ended.finished);
+        let result = ended.result.map(datagram);
+        let mut buffer = lent(ended.finished.payload);
+        let filled = fill(ended.result, &mut buffer, 0);
+        (filled.and(result), buffer)
     }
 
     fn refuse(refusal: Refusal) -> Self::Output {
-        (Err(refusal.error), lent_chain(refusal.payload))
+        (Err(refusal.error), lent(refusal.payload))
     }
+}
+
+macro_rules! finish_with_chain {
+    ($($kind:ident = $call:literal;)*) => {$(
+        impl Finish for $kind {
+            const CALL: &'static str = $call;
+            type Output = (Result<usize>, BufferChain);
+
+            fn finish(ended: Ended) -> Self::Output {
+                (ended.result, lent_chain(ended.finished.payload))
+            }
+
+            fn refuse(refusal: Refusal) -> Self::Output {
+                (Err(refusal.error), lent_chain(refusal.payload))
+            }
+        }
+    )*};
+}
+
+finish_with_chain! {
+    SendChain = "WskSend";
+    SendMessages = "WskSendMessages";
 }
 
 /// The buffers that a transfer was lent, each by itself again.

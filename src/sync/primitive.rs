@@ -1,8 +1,8 @@
 //! The atomics and cells of the lock-free modules, in one place.
 //!
-//! `op::handshake` and `sync::rundown` name no other source of atomics. The loom tests compile
-//! those two files a second time with loom's types under this module's name; this file therefore
-//! has loom's `UnsafeCell` interface.
+//! `op::handshake`, `sync::rundown` and `nmr::gate` name no other source of atomics. The loom tests
+//! compile those files a second time with loom's types under this module's name; this file
+//! therefore has loom's `UnsafeCell` interface.
 
 pub(crate) use core::sync::atomic::{AtomicU32, Ordering};
 
@@ -14,6 +14,12 @@ impl<T> UnsafeCell<T> {
     /// A cell that holds `value`.
     pub(crate) const fn new(value: T) -> Self {
         Self(core::cell::UnsafeCell::new(value))
+    }
+
+    /// Lends the content as a raw pointer for reading; the caller answers for that nobody writes
+    /// when it dereferences it.
+    pub(crate) fn with<R>(&self, access: impl FnOnce(*const T) -> R) -> R {
+        access(self.0.get())
     }
 
     /// Lends the content as a raw pointer; the caller answers for exclusive access when it

@@ -75,6 +75,12 @@ impl Rundown {
         before == ONE | CLOSED
     }
 
+    /// Whether it is closed and nobody is inside.
+    pub(crate) fn is_drained(&self) -> bool {
+        // ORDERING: Acquire sees what those did who were inside.
+        self.0.load(Ordering::Acquire) == CLOSED
+    }
+
     /// Lets nobody in any more.
     pub(crate) fn close(&self) -> Closing {
         let before = self.0.fetch_or(CLOSED, Ordering::AcqRel);

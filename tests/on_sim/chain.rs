@@ -1,6 +1,7 @@
 //! Several buffers sent as one.
 
-use crate::common::{Client, Random, block_on, buffer, passive};
+use crate::common::{Client, block_on, buffer, passive};
+use crate::random::Random;
 use wsk::{Buffer, BufferChain, ErrorKind, SendFlags};
 
 const SCHEDULES: u64 = 200;
@@ -75,7 +76,10 @@ fn chain_dropped_in_flight_is_freed() {
     wsk_sim::seeds(SCHEDULES, |sim| {
         let client = Client::new();
         let (connection, peer) = client.connect(sim);
-        drop(connection.send_chain(chain(&[&[1; 40_000], &[2; 40_000]]), SendFlags::NONE));
+        drop(connection.send_chain(
+            chain(&[&vec![1; 40_000], &vec![2; 40_000]]),
+            SendFlags::NONE,
+        ));
         drop((connection, peer));
         client.end();
     });

@@ -59,12 +59,6 @@ impl Client {
         accept(sim, &mut self.listen())
     }
 
-    /// Two connections, and their other ends.
-    pub fn connect_two(&self, sim: &Sim) -> [(ConnectionSocket, Peer); 2] {
-        let mut listener = self.listen();
-        [(); 2].map(|()| accept(sim, &mut listener))
-    }
-
     /// What a driver does last. Fails by a hang, which the simulator reports, if anything is open.
     pub fn end(self) {
         drop(self.provider);
@@ -72,7 +66,8 @@ impl Client {
     }
 }
 
-fn accept(sim: &Sim, listener: &mut ListenSocket) -> (ConnectionSocket, Peer) {
+/// A new connection to a listener, and its other end.
+pub fn accept(sim: &Sim, listener: &mut ListenSocket) -> (ConnectionSocket, Peer) {
     let peer = sim.connect(address()).expect("it listens");
     let Accepted { socket, remote, .. } = listener.accept().wait(passive()).expect("accepted");
     assert_eq!(remote, Some(peer.addresses().0));
@@ -83,26 +78,6 @@ pub fn buffer(bytes: &[u8]) -> Buffer {
     let mut buffer = Buffer::with_capacity(bytes.len().max(1)).expect("memory");
     buffer.extend_from_slice(bytes).expect("it fits");
     buffer
-}
-
-/// Choices that depend on the seed, for tests whose program varies as the schedule does.
-pub struct Random(u64);
-
-impl Random {
-    pub fn new(seed: u64) -> Self {
-        Self(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1)
-    }
-
-    pub fn below(&mut self, limit: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        usize::try_from(self.0 >> 33).expect("31 bits") % limit
-    }
-
-    pub fn small(&mut self, limit: u8) -> u8 {
-        u8::try_from(self.below(limit.into())).expect("below a small limit")
-    }
 }
 
 /// A waker that counts.

@@ -188,7 +188,7 @@ fn connect_with_too_much_data_is_refused_with_the_buffer() {
         let client = Client::new();
         let server = server(sim);
         let connection = bound(&client);
-        let connecting = connection.connect_with_data(address(), buffer(&[0; 65_536]));
+        let connecting = connection.connect_with_data(address(), buffer(&vec![0; 65_536]));
         let (connected, same) = connecting.wait(passive());
         let status = connected.unwrap_err().status();
         assert_eq!(status, wsk::Status::BUFFER_OVERFLOW);

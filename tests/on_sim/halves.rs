@@ -1,9 +1,16 @@
 //! The two halves of a connection: used by different threads, dropped in any order, put together.
 
-use crate::common::{Client, buffer, passive};
-use wsk::ErrorKind;
+use crate::common::{Client, accept, buffer, passive};
+use wsk::{ConnectionSocket, ErrorKind};
+use wsk_sim::{Peer, Sim};
 
 const SCHEDULES: u64 = 200;
+
+/// Two connections, and their other ends.
+fn connect_two(client: &Client, sim: &Sim) -> [(ConnectionSocket, Peer); 2] {
+    let mut listener = client.listen();
+    [(); 2].map(|()| accept(sim, &mut listener))
+}
 
 #[test]
 fn halves_dropped_on_two_threads_close_the_connection_once() {
@@ -24,7 +31,7 @@ fn halves_dropped_on_two_threads_close_the_connection_once() {
 fn half_that_is_left_goes_on() {
     wsk_sim::seeds(SCHEDULES, |sim| {
         let client = Client::new();
-        let [(connection, peer), (other, other_peer)] = client.connect_two(sim);
+        let [(connection, peer), (other, other_peer)] = connect_two(&client, sim);
         let (mut read, write) = connection.into_split();
         drop(write);
         peer.write_all(b"still here").expect("connected");
@@ -67,7 +74,7 @@ fn halves_closed_elsewhere_are_both_closed() {
 fn halves_of_two_connections_do_not_go_together() {
     wsk_sim::seeds(50, |sim| {
         let client = Client::new();
-        let [(first, first_peer), (second, second_peer)] = client.connect_two(sim);
+        let [(first, first_peer), (second, second_peer)] = connect_two(&client, sim);
         let (read, write) = first.into_split();
         let (other_read, other_write) = second.into_split();
         let error = read.reunite(other_write).expect_err("two connections");

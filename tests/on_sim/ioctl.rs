@@ -72,7 +72,7 @@ fn keep_alive_values_are_taken() {
         let client = Client::new();
         let (connection, peer) = client.connect(sim);
         let values = KeepAlive {
-            time: Duration::from_secs(60),
+            time: Duration::from_mins(1),
             interval: Duration::from_secs(1),
         };
         let set = connection.set_keep_alive(Some(values));

@@ -3,7 +3,8 @@
 
 use std::{sync::Arc, task::Poll, time::Duration};
 
-use crate::common::{Client, Random, Wakes, block_on, buffer, passive, poll};
+use crate::common::{Client, Wakes, block_on, buffer, passive, poll};
+use crate::random::Random;
 use wsk::{Buffer, ConnectionSocket, ErrorKind, Operation, request::Receive};
 use wsk_sim::{Builder, Peer, Sim};
 

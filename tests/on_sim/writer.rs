@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use crate::common::{Client, Random, block_on, buffer, passive};
+use crate::common::{Client, block_on, buffer, passive};
+use crate::random::Random;
 use wsk::{BacklogWriter, Buffer, ErrorKind};
 
 const SCHEDULES: u64 = 200;
@@ -24,15 +25,12 @@ fn writer_sends_everything_in_order_and_never_more_than_the_ideal_and_one() {
         let reader = sim.spawn(move || (peer.read_to_end(), peer));
         let (mut at, mut made) = (0, 0);
         while at < 150_000 {
-            let mut free = match block_on(sim, writer.room()) {
-                Some((sent, free)) => {
-                    assert_eq!(sent.expect("sent"), free.len());
-                    free
-                }
-                None => {
-                    made += 1;
-                    Buffer::with_capacity(10_000).expect("memory")
-                }
+            let mut free = if let Some((sent, free)) = block_on(sim, writer.room()) {
+                assert_eq!(sent.expect("sent"), free.len());
+                free
+            } else {
+                made += 1;
+                Buffer::with_capacity(10_000).expect("memory")
             };
             let length = 1 + random.below(10_000);
             free.clear();
@@ -72,7 +70,9 @@ fn writer_without_room_waits_up_to_its_deadline() {
                 .room()
                 .wait_timeout(Duration::from_secs(1), passive());
             assert!(room.expect("room").is_none());
-            writer.send(buffer(&[7; 200_000])).expect("there is room");
+            writer
+                .send(buffer(&vec![7; 200_000]))
+                .expect("there is room");
         }
         let room = writer
             .room()
@@ -98,7 +98,9 @@ fn writer_whose_connection_ends_says_so_for_each_send() {
         let (read, half) = connection.into_split();
         let mut writer = BacklogWriter::<3>::new(half, 1);
         for _ in 0..3 {
-            writer.send(buffer(&[1; 60_000])).expect("there is room");
+            writer
+                .send(buffer(&vec![1; 60_000]))
+                .expect("there is room");
         }
         closer.close();
         for _ in 0..3 {

@@ -228,15 +228,13 @@ pub(crate) trait Network: Send + Sync {
     fn addresses(&self, endpoint: EndpointId) -> Option<(SocketAddr, SocketAddr)>;
     /// Hands over as many bytes as the transport takes now.
     fn send(&self, endpoint: EndpointId, data: &[u8]) -> Result<usize, NTSTATUS>;
-    /// Whether there is anything to receive: data, the end, or a failure.
-    fn is_readable(&self, endpoint: EndpointId) -> bool;
     /// Takes at most `limit` bytes; all that are there if `all`, else as many as the network cares
     /// to give. A limit of 0 only looks: data is told by no bytes, its end by the end.
     fn receive(&self, endpoint: EndpointId, limit: usize, all: bool) -> Result<Received, NTSTATUS>;
     /// How many bytes could be received now.
     fn waiting(&self, endpoint: EndpointId) -> usize;
-    /// Sends nothing any more, not even acknowledgements, and drops what comes; false if the network
-    /// cannot do that.
+    /// Sends nothing any more, not even acknowledgements, and drops what comes; false if the
+    /// network cannot do that.
     fn silence(&self, endpoint: EndpointId) -> bool;
     /// Ends the sending side after what was sent.
     fn shut_down(&self, endpoint: EndpointId);

@@ -1,9 +1,9 @@
 //! The scheduler: who runs next, when deliveries arrive, and what time it is.
 //!
 //! Only the simulated thread that holds the baton runs. At scheduling points (a wait, an event set,
-//! an IRP completed, a spin lock taken, ...) a generator seeded by the test chooses who goes on, and
-//! which DPC or I/O completion is delivered where. Time is virtual: it moves only when nothing can
-//! run. With the host's network it is real instead.
+//! an IRP completed, a spin lock taken, ...) a generator seeded by the test chooses who goes on,
+//! and which DPC or I/O completion is delivered where. Time is virtual: it moves only when nothing
+//! can run. With the host's network it is real instead.
 //!
 //! - `thread`: a simulated thread and what the verifier wants to know about it
 //! - `state`: the queues, the choice, the clock; plain data under one lock

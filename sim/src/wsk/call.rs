@@ -32,6 +32,8 @@ pub(super) struct Call {
     entry: Entry,
     pub(super) irp: PIRP,
     pub(super) packet: &'static Irp,
+    /// The status with which a test has it complete.
+    pub(super) doom: Option<NTSTATUS>,
 }
 
 /// Checks a call to a function of WSK.
@@ -99,10 +101,12 @@ impl Entry {
         }
         let packet = irp::give_to_provider(&self.me, irp, self.function);
         self.me.sim.sched.point(&self.me);
+        let doom = self.me.sim.faults.completion();
         Call {
             entry: self,
             irp,
             packet,
+            doom,
         }
     }
 }
@@ -138,8 +142,11 @@ impl Call {
 
     /// Ends the call if it is to fail, or if the socket is dead.
     pub(super) fn may_go_on(&self) -> Result<(), NTSTATUS> {
-        self.refusal()
-            .map_or(Ok(()), |status| Err(self.complete(Answer::status(status))))
+        if let Some(status) = self.refusal() {
+            return Err(self.complete(Answer::status(status)));
+        }
+        self.doom
+            .map_or(Ok(()), |status| Err(self.reply(Answer::status(status))))
     }
 
     /// Completes the IRP before the call returns.
@@ -171,7 +178,12 @@ impl Call {
             socket: Arc::clone(socket),
             function: "WskSocket",
         };
-        Self { entry, irp, packet }
+        Self {
+            entry,
+            irp,
+            packet,
+            doom: None,
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Calls of the client's event callbacks, through the tables that it gave.
 //!
-//! Addresses and IDs that an event passes are valid during the call only: their memory is taken back
-//! when it has returned.
+//! Addresses and IDs that an event passes are valid during the call only: their memory is taken
+//! back when it has returned.
 
 // UNSAFETY: calls functions of the client's, found in its tables.
 #![expect(unsafe_code, reason = "calls of the client's event callbacks")]
@@ -64,7 +64,7 @@ static UNWRITTEN: u8 = 0;
 
 impl Offered {
     pub(super) fn new(sim: &Shared) -> Self {
-        let place = || Lent::holding(sim, &raw const UNWRITTEN);
+        let place = || Lent::holding(sim, core::ptr::from_ref(&UNWRITTEN));
         Self {
             context: place(),
             dispatch: place(),
@@ -315,8 +315,8 @@ pub(super) fn receive(
     let place = accepted.pointer::<SIZE_T>();
     let context = callback.context();
     let flags = flags | callback.flags();
-    // SAFETY: the client's callback, with its context; the list is valid during the call, and longer
-    // if the client retains it [wsk 8.2].
+    // SAFETY: the client's callback, with its context; the list is valid during the call, and
+    // longer if the client retains it [wsk 8.2].
     let status = run(callback, "WskReceiveEvent", || unsafe {
         function(context, flags, list, indicated as SIZE_T, place)
     });
@@ -341,8 +341,8 @@ pub(super) fn receive_from(
     let function = expect(callback, function, "WskReceiveFromEvent");
     let context = callback.context();
     let flags = flags | callback.flags();
-    // SAFETY: the client's callback, with its context; the list is valid during the call, and longer
-    // if the client retains it [wsk 8.5].
+    // SAFETY: the client's callback, with its context; the list is valid during the call, and
+    // longer if the client retains it [wsk 8.5].
     run(callback, "WskReceiveFromEvent", || unsafe {
         function(context, flags, list)
     })

@@ -51,14 +51,12 @@ impl Chain {
 
     /// The description that an indication contains.
     pub(super) fn describe(&self) -> WSK_BUF {
-        let mut description = WSK_BUF::default();
-        description.Mdl = self
-            .mdls
-            .first()
-            .map_or(core::ptr::null_mut(), OwnMdl::pointer);
-        description.Offset = u32::try_from(self.offset).unwrap_or(0);
-        description.Length = self.length as u64;
-        description
+        let first = self.mdls.first();
+        WSK_BUF {
+            Mdl: first.map_or(core::ptr::null_mut(), OwnMdl::pointer),
+            Offset: u32::try_from(self.offset).unwrap_or(0),
+            Length: self.length as u64,
+        }
     }
 
     /// The addresses of its MDLs.

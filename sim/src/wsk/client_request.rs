@@ -104,6 +104,8 @@ impl ClientCall {
         work: impl FnOnce(&Arc<Shared>) -> Answer + Send + 'static,
     ) -> NTSTATUS {
         let sim = &self.me.sim;
+        let doom = sim.faults.completion();
+        let work = move |sim: &Arc<Shared>| doom.map_or_else(|| work(sim), answer);
         if progress::at_once(sim) {
             let answer = work(sim);
             return self.complete(answer);

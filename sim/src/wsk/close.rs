@@ -11,7 +11,7 @@ use wdk_sys::{NTSTATUS, PIRP, STATUS_PENDING};
 use wsk_sys::PWSK_SOCKET;
 
 use super::call::{Call, Entry};
-use super::progress;
+use super::progress::{self, Completion};
 use super::request::{Answer, Turn};
 use super::socket::{Mover, Phase, Socket, State};
 use super::tables::Category;
@@ -49,15 +49,16 @@ pub(super) fn is_quiet(state: &State) -> bool {
 fn close(call: &Call) -> NTSTATUS {
     let (sim, socket) = (&call.me.sim, &call.socket);
     let at_once = progress::at_once(sim);
+    let answer = call.doom.map_or(Answer::SUCCESS, Answer::status);
     let mut state = lock(&socket.state);
     if at_once && is_quiet(&state) && state.mover == Mover::Idle {
         bury(sim, socket, &mut state);
         drop(state);
-        return call.complete(Answer::SUCCESS);
+        return call.complete(answer);
     }
     progress::cancel_all(state.lanes.iter_mut().flatten());
     progress::mark_pending(call);
-    state.phase = Phase::Closing(Some(call.irp.expose_provenance()));
+    state.phase = Phase::Closing(Some((call.irp.expose_provenance(), answer)));
     drop(state);
     progress::schedule(sim, socket);
     sim.sched.point(&call.me);
@@ -65,13 +66,15 @@ fn close(call: &Call) -> NTSTATUS {
 }
 
 /// The completion of the close, once nothing is left.
-pub(super) fn next(turn: &mut Turn<'_>) -> Option<(usize, Answer)> {
-    let irp = progress::closing_irp(turn.state)?;
+pub(super) fn next(turn: &mut Turn<'_>) -> Option<Completion> {
+    let Phase::Closing(Some(completion)) = turn.state.phase else {
+        return None;
+    };
     if !is_quiet(turn.state) {
         return None;
     }
     bury(turn.sim, turn.socket, turn.state);
-    Some((irp, Answer::SUCCESS))
+    Some(completion)
 }
 
 /// The socket is gone.

@@ -1,8 +1,8 @@
 //! Event callbacks: which are enabled, which run, and how they end being called [wsk 6].
 //!
-//! An event is raised when its cause is there, and called a little later by a delivery: meanwhile it
-//! may have been disabled, and the socket closed. While a callback runs, requests of its socket, or
-//! of all, may be held up, because a callback must not wait for one [wsk 1.3].
+//! An event is raised when its cause is there, and called a little later by a delivery: meanwhile
+//! it may have been disabled, and the socket closed. While a callback runs, requests of its socket,
+//! or of all, may be held up, because a callback must not wait for one [wsk 1.3].
 
 use std::sync::Arc;
 

@@ -39,6 +39,10 @@ const BACKLOG_CHANGES_ONE_IN: usize = 8;
 const BACKLOGS: [usize; 4] = [8 * 1024, 64 * 1024, 128 * 1024, 1024 * 1024];
 
 /// What has come in on a connection.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "facts that do not depend on each other"
+)]
 pub(super) struct Incoming {
     /// Indicated, but not accepted.
     unread: VecDeque<u8>,
@@ -221,10 +225,9 @@ pub(super) fn raise_due(sim: &Arc<Shared>, socket: &Arc<Socket>, state: &mut Sta
             }
         }
         Ok(Received::End) if state.incoming.is_all_handed_over() => state.incoming.end = Some(0),
-        // This side has done it, and need not be told.
-        Err(STATUS_CONNECTION_ABORTED) => {}
+        // An abort by this side need not be told to it.
+        Err(STATUS_CONNECTION_ABORTED) | Ok(Received::Empty | Received::End) => {}
         Err(_) => state.incoming.end = Some(WSK_FLAG_ABORTIVE),
-        Ok(Received::Empty | Received::End) => {}
     }
     if wants_end && state.incoming.end.is_some() {
         events::raise(sim, socket, state, WSK_EVENT_DISCONNECT, report_end);

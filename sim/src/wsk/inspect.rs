@@ -1,4 +1,5 @@
-//! Conditional accept: connections are inspected before they are established [wsk 7.6 to 7.12].
+//! Conditional accept: connections are inspected before they are established [wsk 7.6, 7.7, 7.8,
+//! 7.9, 7.10, 7.11, 7.12].
 //!
 //! The network says who wants to connect and who gave up; the client decides, in the callback or
 //! later by `WskInspectComplete`. An abort may come at any time between a decision that lets a
@@ -82,10 +83,10 @@ impl InspectId {
     }
 
     pub(super) fn to_c(self) -> WSK_INSPECT_ID {
-        let mut id = WSK_INSPECT_ID::default();
-        id.Key = self.key;
-        id.SerialNumber = self.serial;
-        id
+        WSK_INSPECT_ID {
+            Key: self.key,
+            SerialNumber: self.serial,
+        }
     }
 }
 

@@ -18,7 +18,7 @@ use wdk_sys::{
 use super::buffer::Buffer;
 use super::call::Call;
 use super::request::{Answer, Request, Turn, Work};
-use super::socket::{Mover, Phase, Socket, State};
+use super::socket::{Mover, Socket, State};
 use super::{Pending, Sockets};
 use super::{close, events};
 use crate::current::current;
@@ -290,12 +290,4 @@ unsafe extern "C" fn cancel(_device: PDEVICE_OBJECT, irp: PIRP) {
 /// Cancels what is pending in a lane, or in all.
 pub(super) fn cancel_all<'a>(requests: impl Iterator<Item = &'a mut Request>) {
     requests.for_each(|request| request.cancelled = true);
-}
-
-/// A socket that is being closed, with the IRP of the close.
-pub(super) fn closing_irp(state: &State) -> Option<usize> {
-    match state.phase {
-        Phase::Closing(irp) => irp,
-        Phase::Open | Phase::Gone => None,
-    }
 }

@@ -175,7 +175,7 @@ fn transport(socket_type: USHORT, protocol: ULONG) -> Option<Protocol> {
     }
 }
 
-/// `WskSocket` [wsk 4.2 to 4.5].
+/// `WskSocket` [wsk 4.2, 4.3, 4.4, 4.5].
 pub(super) unsafe extern "C" fn wsk_socket(
     client: PWSK_CLIENT,
     family: ADDRESS_FAMILY,
@@ -209,7 +209,11 @@ pub(super) unsafe extern "C" fn wsk_socket(
         return making.end(STATUS_INVALID_PARAMETER);
     }
     let socket = making.create(kind);
-    let reply = Reply::with_socket(&socket).using(making.memory(), Vec::new());
+    let reply = match making.me.sim.faults.completion() {
+        Some(status) => Reply::without_socket(status),
+        None => Reply::with_socket(&socket),
+    };
+    let reply = reply.using(making.memory(), Vec::new());
     making.on(&socket).submit(reply)
 }
 
@@ -266,6 +270,9 @@ pub(super) unsafe extern "C" fn wsk_socket_connect(
 fn make_and_connect(making: &Making, local: SocketAddr, remote: SocketAddr) -> NTSTATUS {
     let socket = making.create((Category::Connection, Family::of(local), Protocol::Tcp));
     let sim = &making.me.sim;
+    if let Some(status) = sim.faults.completion() {
+        return making.on(&socket).submit(Reply::without_socket(status));
+    }
     if let Err(status) = bind::bind(sim, &socket, local) {
         close::bury(sim, &socket, &mut lock(&socket.state));
         return making.end(status);

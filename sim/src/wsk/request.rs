@@ -8,6 +8,7 @@ use std::sync::Arc;
 use wdk_sys::{NTSTATUS, STATUS_SUCCESS};
 
 use super::buffer::Buffer;
+use super::close;
 use super::socket::{Socket, State};
 use crate::sim::Shared;
 
@@ -102,8 +103,10 @@ pub(super) struct Request {
 /// An answer that is known already.
 pub(super) struct Reply {
     answer: Answer,
-    /// It gives a socket, which would be lost.
+    /// It gives a socket, which would be lost, or takes one back.
     decided: bool,
+    /// The client does not get the socket, which is therefore gone.
+    unmade: bool,
     /// The client's memory that the request uses until it completes.
     memory: Buffer,
     /// What is written to the start of that memory.
@@ -115,6 +118,7 @@ impl Reply {
         Self {
             answer: answer.into(),
             decided: false,
+            unmade: false,
             memory: Buffer::default(),
             output: Vec::new(),
         }
@@ -125,6 +129,15 @@ impl Reply {
         Self {
             decided: true,
             ..Self::new(Answer::information(pointer))
+        }
+    }
+
+    /// Making a socket has failed in the end.
+    pub(super) fn without_socket(status: NTSTATUS) -> Self {
+        Self {
+            decided: true,
+            unmade: true,
+            ..Self::new(Answer::status(status))
         }
     }
 
@@ -151,8 +164,11 @@ impl Work for Reply {
         self.decided
     }
 
-    fn attempt(&mut self, _turn: &mut Turn<'_>) -> Option<Answer> {
+    fn attempt(&mut self, turn: &mut Turn<'_>) -> Option<Answer> {
         self.memory.write_at(0, &self.output);
+        if self.unmade {
+            close::bury(turn.sim, turn.socket, turn.state);
+        }
         Some(self.answer)
     }
 }

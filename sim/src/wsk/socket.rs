@@ -21,6 +21,7 @@ use super::datagram::Datagrams;
 use super::events::Events;
 use super::indication::Incoming;
 use super::inspect::{InspectId, Inspections};
+use super::progress::Completion;
 use super::request::{LANES, Lane, Request};
 use super::tables::Category;
 use super::{progress, sharing};
@@ -73,8 +74,8 @@ pub(super) enum Mover {
 pub(super) enum Phase {
     #[default]
     Open,
-    /// `WskCloseSocket` was called; its IRP, while that is pending.
-    Closing(Option<usize>),
+    /// `WskCloseSocket` was called; how it will complete, while that is pending.
+    Closing(Option<Completion>),
     /// The close has completed.
     Gone,
 }

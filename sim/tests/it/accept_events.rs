@@ -1,4 +1,4 @@
-//! Accepting by event, and enabling and disabling events of listening sockets [wsk 6, 7.1 to 7.5].
+//! Accepting by event [wsk 6, 7.1, 7.2, 7.3, 7.4, 7.5].
 
 use core::sync::atomic::Ordering::SeqCst;
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize};
@@ -6,33 +6,30 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, OnceLock};
 
 use wdk_sys::{
-    NTSTATUS, STATUS_CONNECTION_RESET, STATUS_EVENT_PENDING, STATUS_FILE_FORCED_CLOSED,
-    STATUS_INVALID_DEVICE_STATE, STATUS_INVALID_PARAMETER, STATUS_PENDING,
+    STATUS_CONNECTION_RESET, STATUS_FILE_FORCED_CLOSED, STATUS_INVALID_PARAMETER, STATUS_PENDING,
     STATUS_REQUEST_NOT_ACCEPTED, STATUS_SUCCESS,
 };
 use wsk_sim::{Peer, Sim, seeds};
-use wsk_sys::{
-    WSK_EVENT_ACCEPT, WSK_EVENT_DISABLE, WSK_EVENT_DISCONNECT, WSK_EVENT_RECEIVE,
-    WSK_EVENT_RECEIVE_FROM, WSK_EVENT_SEND_BACKLOG, WSK_FLAG_AT_DISPATCH_LEVEL,
-};
+use wsk_sys::{WSK_EVENT_ACCEPT, WSK_EVENT_RECEIVE, WSK_FLAG_AT_DISPATCH_LEVEL};
 
 use crate::common::{Address, Client, Io, Socket};
+use crate::enabling::disable_and_wait;
 use crate::handlers::{ConnectionHandlers, ListenHandlers, Packet, Queue, Table, is_passive};
 use crate::requests::ADDRESS;
 
 const SEEDS: u64 = 200;
 
-fn dial(sim: &Sim) -> Peer {
+pub fn dial(sim: &Sim) -> Peer {
     sim.connect(ADDRESS.parse().unwrap()).unwrap()
 }
 
 /// Connects where nobody keeps the connection.
-fn dial_to_be_reset(sim: &Sim) {
+pub fn dial_to_be_reset(sim: &Sim) {
     assert_eq!(dial(sim).read(1), Err(STATUS_CONNECTION_RESET));
 }
 
 /// Handlers that accept every connection without events and tell it.
-fn accepting(accepted: &Arc<Queue<Socket>>) -> ListenHandlers {
+pub fn accepting(accepted: &Arc<Queue<Socket>>) -> ListenHandlers {
     let accepted = Arc::clone(accepted);
     ListenHandlers {
         accept: Box::new(move |offer| {
@@ -48,86 +45,11 @@ fn accepting(accepted: &Arc<Queue<Socket>>) -> ListenHandlers {
 }
 
 /// Sends a byte to the driver and back.
-fn check_exchange(io: &mut Io, socket: Socket, peer: &Peer) {
+pub fn check_exchange(io: &mut Io, socket: Socket, peer: &Peer) {
     peer.write_all(b"?").unwrap();
     assert_eq!(socket.receive(io, 16).unwrap(), b"?");
     assert_eq!(socket.send(io, b"!").0, STATUS_SUCCESS);
     assert_eq!(peer.read_exact(1).unwrap(), b"!");
-}
-
-#[test]
-fn wsk_6_2_enabling_before_bind_is_refused() {
-    seeds(20, |_| {
-        let mut io = Io::new();
-        let (client, handlers) = (Client::new(), ListenHandlers::default());
-        let listener = client.unbound_listener(&mut io, &handlers);
-        assert_eq!(
-            listener.set_events(WSK_EVENT_ACCEPT),
-            STATUS_INVALID_DEVICE_STATE
-        );
-        assert_eq!(listener.bind(&mut io, ADDRESS.parse().unwrap()).0, 0);
-        assert_eq!(listener.set_events(WSK_EVENT_ACCEPT), STATUS_SUCCESS);
-        listener.close(&mut io);
-    });
-}
-
-#[test]
-fn wsk_6_3_bits_of_other_categories_are_refused() {
-    seeds(5, |sim| {
-        let mut io = Io::new();
-        let (client, handlers) = (Client::new(), ListenHandlers::default());
-        let listener = client.listener_with(&mut io, &handlers, false);
-        for mask in [
-            0,
-            WSK_EVENT_RECEIVE_FROM,
-            WSK_EVENT_ACCEPT | WSK_EVENT_RECEIVE_FROM,
-        ] {
-            assert_eq!(listener.set_events(mask), STATUS_INVALID_PARAMETER);
-        }
-        let all = WSK_EVENT_RECEIVE | WSK_EVENT_DISCONNECT | WSK_EVENT_SEND_BACKLOG;
-        assert_eq!(listener.set_events(WSK_EVENT_ACCEPT | all), STATUS_SUCCESS);
-        let handlers = ConnectionHandlers::default();
-        let (socket, _peer) = client.connection_with(sim, &mut io, &handlers);
-        assert_eq!(
-            socket.set_events(WSK_EVENT_ACCEPT),
-            STATUS_INVALID_PARAMETER
-        );
-        assert_eq!(socket.set_events(all), STATUS_SUCCESS);
-        socket.close(&mut io);
-        listener.close(&mut io);
-    });
-}
-
-#[test]
-fn wsk_6_4_several_bits_at_once_are_not_disabled() {
-    seeds(5, |sim| {
-        let mut io = Io::new();
-        let (client, handlers) = (Client::new(), ConnectionHandlers::default());
-        let (socket, _peer) = client.connection_with(sim, &mut io, &handlers);
-        let both = WSK_EVENT_RECEIVE | WSK_EVENT_DISCONNECT;
-        assert_eq!(socket.set_events(both), STATUS_SUCCESS);
-        assert_eq!(socket.disable(both), STATUS_INVALID_PARAMETER);
-        assert_eq!(socket.disable(0), STATUS_INVALID_PARAMETER);
-        assert_eq!(socket.disable(WSK_EVENT_RECEIVE), STATUS_SUCCESS);
-        socket.close(&mut io);
-    });
-}
-
-#[test]
-fn wsk_6_1_events_of_a_new_socket_are_disabled() {
-    seeds(SEEDS, |sim| {
-        let mut io = Io::new();
-        let (client, accepted) = (Client::new(), Queue::new());
-        let handlers = accepting(&accepted);
-        let listener = client.listener_with(&mut io, &handlers, false);
-        let peer = dial(sim);
-        let (status, socket) = listener.accept(&mut io);
-        assert_eq!(status, STATUS_SUCCESS);
-        assert!(accepted.is_empty());
-        check_exchange(&mut io, Socket::new(socket), &peer);
-        Socket::new(socket).close(&mut io);
-        listener.close(&mut io);
-    });
 }
 
 #[test]
@@ -227,11 +149,34 @@ fn serve(io: &mut Io, socket: Socket) -> u8 {
     number[0]
 }
 
+static BY_CALL: AtomicUsize = AtomicUsize::new(0);
+
+fn accept_by_call(
+    listener: Socket,
+    accepted: &Queue<Socket>,
+    waiting: &AtomicBool,
+    last: &AtomicBool,
+) {
+    let mut io = Io::new();
+    loop {
+        let status = listener.start_accept(io.prepare());
+        waiting.store(status == STATUS_PENDING, SeqCst);
+        let (status, socket) = io.wait();
+        waiting.store(false, SeqCst);
+        assert_eq!(status, STATUS_SUCCESS);
+        BY_CALL.fetch_add(1, SeqCst);
+        let end = last.load(SeqCst);
+        accepted.push(Socket::new(socket));
+        if end {
+            return;
+        }
+    }
+}
+
 #[test]
 fn wsk_7_1_race_of_event_and_call_loses_and_doubles_no_connection() {
     const PEERS: u8 = 4;
     static BY_EVENT: AtomicUsize = AtomicUsize::new(0);
-    static BY_CALL: AtomicUsize = AtomicUsize::new(0);
     static DURING_CALL: AtomicUsize = AtomicUsize::new(0);
     seeds(500, |sim| {
         let mut io = Io::new();
@@ -279,28 +224,6 @@ fn wsk_7_1_race_of_event_and_call_loses_and_doubles_no_connection() {
     });
     for count in [&BY_EVENT, &BY_CALL, &DURING_CALL] {
         assert!(count.load(SeqCst) > 0);
-    }
-
-    fn accept_by_call(
-        listener: Socket,
-        accepted: &Queue<Socket>,
-        waiting: &AtomicBool,
-        last: &AtomicBool,
-    ) {
-        let mut io = Io::new();
-        loop {
-            let status = listener.start_accept(io.prepare());
-            waiting.store(status == STATUS_PENDING, SeqCst);
-            let (status, socket) = io.wait();
-            waiting.store(false, SeqCst);
-            assert_eq!(status, STATUS_SUCCESS);
-            BY_CALL.fetch_add(1, SeqCst);
-            let end = last.load(SeqCst);
-            accepted.push(Socket::new(socket));
-            if end {
-                return;
-            }
-        }
     }
 }
 
@@ -379,114 +302,6 @@ fn heard(data: &Queue<Vec<u8>>, count: usize) -> Vec<u8> {
         all.extend(data.pop());
     }
     all
-}
-
-/// Disables an event, and waits until no callback for it runs.
-fn disable_and_wait(io: &mut Io, socket: Socket, event: u32) {
-    let outcome = io.call(|irp| socket.start_set_events(event | WSK_EVENT_DISABLE, irp));
-    assert_eq!(outcome.0, STATUS_SUCCESS);
-}
-
-#[test]
-fn wsk_6_4_disabled_event_is_not_called_until_it_is_enabled_again() {
-    seeds(SEEDS, |sim| {
-        let mut io = Io::new();
-        let (client, accepted) = (Client::new(), Queue::new());
-        let handlers = accepting(&accepted);
-        let listener = client.listener_with(&mut io, &handlers, false);
-        assert_eq!(listener.set_events(WSK_EVENT_ACCEPT), STATUS_SUCCESS);
-        assert_eq!(listener.disable(WSK_EVENT_ACCEPT), STATUS_SUCCESS);
-        let peer = dial(sim);
-        sim.sleep(core::time::Duration::from_secs(1));
-        assert!(accepted.is_empty());
-        assert_eq!(listener.set_events(WSK_EVENT_ACCEPT), STATUS_SUCCESS);
-        let socket = accepted.pop();
-        check_exchange(&mut io, socket, &peer);
-        socket.close(&mut io);
-        listener.close(&mut io);
-    });
-}
-
-/// How disabling with and without an IRP ended, and whether a callback was running.
-static DISABLED: [AtomicU32; 4] = [const { AtomicU32::new(0) }; 4];
-
-/// Disables an accept event whose callback may be running, and lets it return then.
-fn disable_during_callback(sim: &Sim, with_irp: bool) -> (bool, NTSTATUS) {
-    let (mut io, mut disable) = (Io::new(), Io::new());
-    let (client, accepted) = (Client::new(), Queue::new());
-    let (entered, leave) = (Queue::new(), Queue::new());
-    let returned = Arc::new(AtomicBool::new(false));
-    let handlers = {
-        let (accepted, entered, leave) = (
-            Arc::clone(&accepted),
-            Arc::clone(&entered),
-            Arc::clone(&leave),
-        );
-        let returned = Arc::clone(&returned);
-        ListenHandlers {
-            accept: Box::new(move |offer| {
-                let stays = is_passive();
-                entered.push(stays);
-                if stays {
-                    leave.pop();
-                }
-                let status = offer.accept();
-                offer
-                    .socket
-                    .into_iter()
-                    .for_each(|socket| accepted.push(socket));
-                returned.store(true, SeqCst);
-                status
-            }),
-            ..ListenHandlers::default()
-        }
-    };
-    let listener = client.listener_with(&mut io, &handlers, false);
-    assert_eq!(listener.set_events(WSK_EVENT_ACCEPT), STATUS_SUCCESS);
-    let _peer = dial(sim);
-    let stays = entered.pop();
-    let status = if with_irp {
-        let event = WSK_EVENT_ACCEPT | WSK_EVENT_DISABLE;
-        listener.start_set_events(event, disable.prepare())
-    } else {
-        listener.disable(WSK_EVENT_ACCEPT)
-    };
-    leave.push(());
-    if with_irp {
-        assert_eq!(disable.wait().0, STATUS_SUCCESS);
-        assert!(
-            returned.load(SeqCst),
-            "completed before the callback returned"
-        );
-    }
-    accepted.pop().close(&mut io);
-    listener.close(&mut io);
-    (stays, status)
-}
-
-#[test]
-fn wsk_6_4_disable_with_irp_completes_when_callbacks_have_returned() {
-    seeds(SEEDS, |sim| {
-        let (stays, status) = disable_during_callback(sim, true);
-        assert!(!stays || status == STATUS_PENDING, "{status:#x}");
-        DISABLED[usize::from(stays)].fetch_add(1, SeqCst);
-    });
-    assert!(DISABLED[..2].iter().all(|count| count.load(SeqCst) > 0));
-}
-
-#[test]
-fn wsk_6_4_disable_without_irp_says_that_a_callback_runs() {
-    seeds(SEEDS, |sim| {
-        let (stays, status) = disable_during_callback(sim, false);
-        let expected = [STATUS_SUCCESS, STATUS_EVENT_PENDING];
-        if stays {
-            assert_eq!(status, STATUS_EVENT_PENDING);
-        } else {
-            assert!(expected.contains(&status), "{status:#x}");
-        }
-        DISABLED[2 + usize::from(stays)].fetch_add(1, SeqCst);
-    });
-    assert!(DISABLED[2..].iter().all(|count| count.load(SeqCst) > 0));
 }
 
 #[test]

@@ -1,4 +1,5 @@
-//! `WskControlClient`: every row of the table of facts, and what the codes do [wsk 3a, 4.4, 5, 6.7].
+//! `WskControlClient`: every row of the table of facts, and what the codes do [wsk 3a, 4.4, 5,
+//! 6.7].
 
 // UNSAFETY: plays a driver in C, with callbacks.
 #![expect(unsafe_code, reason = "a client in the manner of C")]

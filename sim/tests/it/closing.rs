@@ -67,7 +67,7 @@ fn wsk_8_7_drain_drops_all_data_until_the_end() {
         peer.write_all(&[1; 100]).unwrap();
         let status = socket.start_receive_nothing(WSK_FLAG_DRAIN, drain.prepare());
         assert_eq!(status, STATUS_PENDING);
-        peer.write_all(&[2; TOO_MUCH]).unwrap();
+        peer.write_all(&vec![2; TOO_MUCH]).unwrap();
         peer.shut_down();
         assert_eq!(drain.wait(), (STATUS_SUCCESS, 0));
         assert_eq!(socket.receive(&mut io, 9).unwrap(), b"");

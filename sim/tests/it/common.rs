@@ -198,7 +198,7 @@ impl Drop for Memory {
     }
 }
 
-static DISPATCH: WSK_CLIENT_DISPATCH = WSK_CLIENT_DISPATCH {
+pub static DISPATCH: WSK_CLIENT_DISPATCH = WSK_CLIENT_DISPATCH {
     Version: WSK_CLIENT_VERSION_1_0,
     Reserved: 0,
     WskClientEvent: None,
@@ -545,57 +545,5 @@ impl Socket {
 
     pub fn close(self, io: &mut Io) {
         assert_eq!(io.call(|irp| self.start_close(irp)).0, 0);
-    }
-}
-
-/// A registration without a capture.
-pub struct Registered {
-    block: Box<WSK_REGISTRATION>,
-    open: bool,
-    _dispatch: Box<WSK_CLIENT_DISPATCH>,
-}
-
-impl Registered {
-    pub fn new(version: u16) -> Self {
-        let dispatch = Box::new(WSK_CLIENT_DISPATCH {
-            Version: version,
-            ..DISPATCH
-        });
-        let mut npi = WSK_CLIENT_NPI {
-            ClientContext: ptr::null_mut(),
-            Dispatch: &raw const *dispatch,
-        };
-        let mut block = Box::new(WSK_REGISTRATION::default());
-        // SAFETY: block and table stay where they are.
-        let status = unsafe { WskRegister(&raw mut npi, &raw mut *block) };
-        assert_eq!(status, 0);
-        Self {
-            block,
-            open: true,
-            _dispatch: dispatch,
-        }
-    }
-
-    /// Tries to capture the provider, and must fail.
-    pub fn capture(&mut self, timeout: u32) -> NTSTATUS {
-        let mut npi = WSK_PROVIDER_NPI::default();
-        // SAFETY: the block is intact.
-        let status = unsafe { WskCaptureProviderNPI(&raw mut *self.block, timeout, &raw mut npi) };
-        assert_ne!(status, 0, "captured");
-        status
-    }
-
-    pub fn deregister(&mut self) {
-        self.open = false;
-        // SAFETY: registered once.
-        unsafe { WskDeregister(&raw mut *self.block) };
-    }
-}
-
-impl Drop for Registered {
-    fn drop(&mut self) {
-        if self.open {
-            self.deregister();
-        }
     }
 }

@@ -1,5 +1,5 @@
-//! Control operations as a C driver would make them: the calls with all their arguments, and sockets
-//! of every category to make them on.
+//! Control operations as a C driver would make them: the calls with all their arguments, and
+//! sockets of every category to make them on.
 
 // UNSAFETY: plays a driver in C, which calls through the provider's tables.
 #![expect(unsafe_code, reason = "a client in the manner of C")]
@@ -8,7 +8,7 @@ use core::ffi::c_void;
 use core::ptr;
 use std::net::SocketAddr;
 
-use crate::common::{Address, Client, Io, Outcome, Socket};
+use crate::common::{Client, Io, Outcome, Socket};
 use wdk_sys::{NTSTATUS, PEPROCESS, PETHREAD, PIRP, PVOID};
 use wsk_sys::{
     AF_INET, AF_INET6, IPPROTO, NPI_WSK_INTERFACE_ID, PNPIID, SO_WSK_EVENT_CALLBACK, SOCK_DGRAM,

@@ -1,8 +1,5 @@
 //! Control data of datagrams: what options ask for, what is sent, and what does not fit.
 
-// UNSAFETY: plays a driver in C, which calls the kernel directly.
-#![expect(unsafe_code, reason = "a client in the manner of C")]
-
 use core::ptr;
 use std::net::SocketAddr;
 

@@ -90,7 +90,7 @@ fn many_datagrams_each_arrive_once_in_any_order() {
             REORDERED.fetch_add(1, SeqCst);
             got.sort_unstable();
         }
-        assert_eq!(got, Vec::from_iter(0..8));
+        assert_eq!(got, (0..8).collect::<Vec<u8>>());
         sender.join();
         socket.close(&mut io);
     });
@@ -533,6 +533,7 @@ fn any_single_fault_leaves_nothing_behind() {
                 assert_eq!(peer.receive().data, b"");
             }
         }
-        while io.call(|irp| socket.start_close(irp)).0 != STATUS_SUCCESS {}
+        // [wsk 10.7] It is closed, whatever the status.
+        io.call(|irp| socket.start_close(irp));
     });
 }

@@ -85,6 +85,7 @@ pub struct Receiver {
     answer: Box<Answer>,
 }
 
+#[expect(clippy::unnecessary_box_returns, reason = "the context does not move")]
 impl Receiver {
     /// A callback that answers with what `answer` says.
     pub fn new(
@@ -379,8 +380,10 @@ impl Client {
 
 impl DatagramSocket {
     pub fn table(self) -> &'static WSK_PROVIDER_DATAGRAM_DISPATCH_FULL {
-        // SAFETY: a datagram socket's table; closed ones stay readable in the simulator.
-        unsafe { &*(*self.0).Dispatch.cast() }
+        // SAFETY: a socket; closed ones stay readable in the simulator.
+        let table = unsafe { (*self.0).Dispatch };
+        // SAFETY: a datagram socket's table.
+        unsafe { &*table.cast() }
     }
 
     pub fn bind(self, io: &mut Io, local: SocketAddr) -> Outcome {

@@ -455,6 +455,7 @@ struct Linger {
 }
 
 impl Linger {
+    #[expect(clippy::unnecessary_box_returns, reason = "the context does not move")]
     fn receiver(self: &Arc<Self>) -> Box<Receiver> {
         let this = Arc::clone(self);
         Receiver::new(move |receiver, _| {

@@ -156,8 +156,8 @@ fn wsk_8_5_status_that_the_event_does_not_know_is_reported() {
 #[test]
 fn event_callback_that_returns_at_another_irql_is_reported() {
     expect(Rule::IrqlChanged, "WskReceiveFromEvent", |sim| {
-        // Raising changes nothing for a callback that is called at DISPATCH_LEVEL already: datagrams
-        // are sent until one comes at PASSIVE_LEVEL.
+        // Raising changes nothing for a callback that is called at DISPATCH_LEVEL already:
+        // datagrams are sent until one comes at PASSIVE_LEVEL.
         let mut io = Io::new();
         let receiver = Receiver::new(|_, _| {
             // SAFETY: breaks the rule: the level is not lowered again.

@@ -3,6 +3,7 @@
 // UNSAFETY: plays a driver in C, which calls the kernel directly.
 #![expect(unsafe_code, reason = "breaks the rules of WSK")]
 
+use core::ffi::c_void;
 use core::sync::atomic::AtomicPtr;
 use core::sync::atomic::Ordering::SeqCst;
 use core::time::Duration;
@@ -448,7 +449,7 @@ fn wsk_3_12_address_buffer_freed_while_an_accept_is_pending_is_reported() {
         let listener = Client::new().listener_leaked(&mut io);
         let place = allocate(NON_PAGED, 56);
         // SAFETY: there is room for two addresses.
-        let addresses = unsafe { &mut *place.cast::<[Address; 2]>() };
+        let addresses = unsafe { &mut *place.cast::<c_void>().cast::<[Address; 2]>() };
         let null = core::ptr::null();
         listener.start_accept_to(null, Table::NONE, addresses, io.prepare());
         free(place);

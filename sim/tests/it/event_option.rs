@@ -1,5 +1,5 @@
-//! `SO_WSK_EVENT_CALLBACK`, the option: when it can be set, its size, whose events it names, its IRP
-//! [wsk 3a, 5, 6.2, 6.4]. What the events do is tested elsewhere.
+//! `SO_WSK_EVENT_CALLBACK`, the option: when it can be set, its size, whose events it names, its
+//! IRP [wsk 3a, 5, 6.2, 6.4]. What the events do is tested elsewhere.
 
 // UNSAFETY: plays a driver in C, with callbacks.
 #![expect(unsafe_code, reason = "a client in the manner of C")]

@@ -1,5 +1,5 @@
-//! The event callbacks of a client in the manner of C: tables that the provider gets, contexts whose
-//! handlers a test sets, and a queue by which they tell the test what happened.
+//! The event callbacks of a client in the manner of C: tables that the provider gets, contexts
+//! whose handlers a test sets, and a queue by which they tell the test what happened.
 //!
 //! A handler runs in a callback: it must not panic, and it leaves all judgement to the test.
 
@@ -112,12 +112,6 @@ static STREAM: StreamTable = StreamTable(WSK_CLIENT_STREAM_DISPATCH {
     Listen: &raw const LISTEN,
     Connect: &raw const CONNECTION,
 });
-
-/// The contexts of a stream socket, which is listening or connected.
-pub struct StreamHandlers {
-    pub listen: ListenHandlers,
-    pub connection: ConnectionHandlers,
-}
 
 /// The handlers behind a context of a listening socket.
 ///
@@ -271,10 +265,10 @@ impl Id {
     }
 
     pub fn to_c(self) -> WSK_INSPECT_ID {
-        let mut id = WSK_INSPECT_ID::default();
-        id.Key = self.key;
-        id.SerialNumber = self.serial;
-        id
+        WSK_INSPECT_ID {
+            Key: self.key,
+            SerialNumber: self.serial,
+        }
     }
 }
 

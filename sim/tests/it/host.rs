@@ -295,7 +295,7 @@ fn time_is_real() {
         let (began, before) = (Instant::now(), sim.now());
         sim.sleep(NAP);
         assert!(began.elapsed() >= NAP, "the clock was not waited for");
-        assert!(sim.now() - before >= NAP);
+        assert!(sim.now() >= before + NAP);
     });
 }
 

@@ -1,4 +1,5 @@
-//! Conditional accept: inspections, decisions and aborts [wsk 7.6 to 7.12].
+//! Conditional accept: inspections, decisions and aborts [wsk 7.6, 7.7, 7.8, 7.9, 7.10, 7.11,
+//! 7.12].
 
 use core::sync::atomic::AtomicUsize;
 use core::sync::atomic::Ordering::SeqCst;
@@ -256,9 +257,9 @@ fn wsk_7_9_requests_differ_by_both_members_of_their_ids() {
         let serials: BTreeSet<_> = ids.iter().map(|id| id.serial).collect();
         assert_eq!(ids.len(), 12);
         assert!(keys.len() < 12 && serials.len() < 12);
-        peers.into_iter().for_each(|peer| {
+        for peer in peers {
             assert_eq!(peer.join(), Err(STATUS_CONNECTION_REFUSED));
-        });
+        }
         listener.close(&mut io);
     });
 }
@@ -374,16 +375,36 @@ impl Fate {
                 "neither accepted nor aborted"
             );
         }
-        let end = match (decided, self.completed, self.aborted) {
-            (WskInspectReject, _, _) => 0,
-            (WskInspectAccept, _, 0) => 1,
-            (WskInspectAccept, _, _) => 2,
-            (_, _, 0) => 3,
-            (_, Some(WskInspectAccept), _) => 4,
-            _ => 5,
+        let aborted = self.aborted > 0;
+        let end = if decided == WskInspectReject {
+            0
+        } else if decided == WskInspectAccept {
+            1 + usize::from(aborted)
+        } else if !aborted {
+            3
+        } else if self.completed == Some(WskInspectAccept) {
+            4
+        } else {
+            5
         };
         ENDS[end].fetch_add(1, SeqCst);
     }
+}
+
+/// A peer that waits for its answer, or gives up before, and then its address.
+fn dial(sim: &Sim, patient: bool) -> (Option<SocketAddr>, Task<()>) {
+    let connecting = sim.begin_to_connect(ADDRESS.parse().unwrap()).unwrap();
+    let address = connecting.local_addr();
+    let sim2 = sim.clone();
+    let task = sim.spawn(move || {
+        if patient {
+            // Whether it is refused is checked at the other end.
+            let _ = connecting.finish().map(|peer| peer.read(1));
+        } else {
+            sim2.sleep(Duration::from_millis(u64::from(address.port() % 4)));
+        }
+    });
+    ((!patient).then_some(address), task)
 }
 
 #[test]
@@ -419,22 +440,6 @@ fn wsk_7_12_abort_follows_only_accept_or_pend_and_excludes_accept() {
         listener.close(&mut io);
     });
     assert!(ENDS.iter().all(|count| count.load(SeqCst) > 0), "{ENDS:?}");
-
-    /// A peer that waits for its answer, or gives up before, and then its address.
-    fn dial(sim: &Sim, patient: bool) -> (Option<SocketAddr>, Task<()>) {
-        let connecting = sim.begin_to_connect(ADDRESS.parse().unwrap()).unwrap();
-        let address = connecting.local_addr();
-        let sim2 = sim.clone();
-        let task = sim.spawn(move || {
-            if patient {
-                // Whether it is refused is checked at the other end.
-                let _ = connecting.finish().map(|peer| peer.read(1));
-            } else {
-                sim2.sleep(Duration::from_millis(u64::from(address.port() % 4)));
-            }
-        });
-        ((!patient).then_some(address), task)
-    }
 }
 
 /// Decides the requests that were pended, and enters all that were inspected.

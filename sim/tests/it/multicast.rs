@@ -1,8 +1,5 @@
 //! Datagrams for many: broadcast and multicast.
 
-// UNSAFETY: plays a driver in C, which calls the kernel directly.
-#![expect(unsafe_code, reason = "a client in the manner of C")]
-
 use core::time::Duration;
 use std::net::{IpAddr, SocketAddr};
 

@@ -139,8 +139,10 @@ unsafe fn read_text(text: *const u16) -> Option<String> {
     }
     let mut units = Vec::new();
     loop {
+        // SAFETY: the end has not been reached.
+        let next = unsafe { text.add(units.len()) };
         // SAFETY: promised by the caller.
-        match unsafe { text.add(units.len()).read() } {
+        match unsafe { next.read() } {
             0 => return Some(String::from_utf16(&units).unwrap()),
             unit => units.push(unit),
         }

@@ -96,7 +96,7 @@ fn wsk_11_1_write_beyond_a_list_is_reported() {
     expect(Rule::Overrun, "", |_| {
         let (client, list) = with_list(&mut Io::new());
         // SAFETY: breaks the rule: the list has two elements with their addresses, 400 bytes.
-        unsafe { list.cast::<u8>().add(400).write(1) };
+        unsafe { list.cast::<u8>().wrapping_add(400).write(1) };
         client.free_list(list);
     });
 }

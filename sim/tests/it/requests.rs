@@ -283,7 +283,8 @@ impl Client {
         Socket::new(socket)
     }
 
-    /// A socket that is connected to a listening peer, and that peer's end. Its events are disabled.
+    /// A socket that is connected to a listening peer, and that peer's end. Its events are
+    /// disabled.
     pub fn connection_with(
         &self,
         sim: &Sim,

@@ -1,5 +1,5 @@
-//! Stream sockets: listening or connected, as the first call that commits them says [wsk 4.8 to
-//! 4.10].
+//! Stream sockets: listening or connected, as the first call that commits them says [wsk 4.8,
+//! 4.9, 4.10].
 
 use core::ffi::c_void;
 use std::sync::Arc;

@@ -7,7 +7,8 @@ use core::sync::atomic::AtomicU32;
 use core::sync::atomic::Ordering::SeqCst;
 use core::time::Duration;
 
-use crate::common::{Client, Io, Memory, Registered, Socket};
+use crate::common::{Client, Io, Memory, Socket};
+use crate::registered::Registered;
 use wdk_sys::ntddk::IoCancelIrp;
 use wdk_sys::{
     STATUS_ADDRESS_ALREADY_EXISTS, STATUS_CANCELLED, STATUS_CONNECTION_REFUSED,

@@ -41,6 +41,15 @@ impl Kind {
             protocol: Protocol::TCP,
         }
     }
+
+    pub(crate) const fn udp(family: AddressFamily) -> Self {
+        Self {
+            category: Category::Datagram,
+            family,
+            socket_type: SocketType::DATAGRAM,
+            protocol: Protocol::UDP,
+        }
+    }
 }
 
 /// WskSocket, with callbacks if there is a handler.

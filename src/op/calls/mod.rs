@@ -2,7 +2,8 @@
 //!
 //! `table` knows the dispatch tables of the categories; `make` has the calls that make sockets,
 //! `client` those that need no socket, `address` those about addresses, `control` options and
-//! control operations, `connection` those of connections. A function that the socket's table does
+//! control operations, `connection` those of connections, `datagram` those of datagram sockets. A
+//! function that the socket's table does
 //! not have, or that the running Windows lacks, gives `STATUS_NOT_SUPPORTED` instead of a jump to
 //! nowhere. Each may be called at <= DISPATCH_LEVEL [wsk 1].
 
@@ -13,6 +14,7 @@ pub(crate) mod address;
 pub(crate) mod client;
 pub(crate) mod connection;
 pub(crate) mod control;
+pub(crate) mod datagram;
 pub(crate) mod make;
 mod table;
 
@@ -53,7 +55,7 @@ pub(crate) unsafe fn close_socket(
 }
 
 /// The table of a socket on which a call runs. It is used no longer than that.
-pub(super) fn table_of(call: &Call<'_>) -> Table {
+pub(in crate::op) fn table_of(call: &Call<'_>) -> Table {
     let category = call.category().expect("a call on a socket");
     // SAFETY: the core has the category that its socket was made with; open while `call` lives.
     unsafe { Table::of(category, call.socket()) }

@@ -143,13 +143,6 @@ impl Network for HostNet {
         endpoint.send(registry, data)
     }
 
-    fn is_readable(&self, endpoint: EndpointId) -> bool {
-        let mut state = self.state();
-        state
-            .endpoint(endpoint)
-            .is_some_and(|(endpoint, _)| endpoint.look() != Ok(Received::Empty))
-    }
-
     fn receive(&self, endpoint: EndpointId, limit: usize, all: bool) -> Result<Received, NTSTATUS> {
         let mut state = self.state();
         let (endpoint, _) = state

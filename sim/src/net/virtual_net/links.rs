@@ -1,5 +1,5 @@
-//! What a test does to the network as a whole: it loses connections, resets them, lets nothing arrive
-//! for a while, and changes the addresses of the host.
+//! What a test does to the network as a whole: it loses connections, resets them, lets nothing
+//! arrive for a while, and changes the addresses of the host.
 
 use std::net::IpAddr;
 
@@ -12,8 +12,8 @@ use crate::net::{EndpointId, Watcher};
 use crate::sim::Sim;
 
 impl Sim {
-    /// Loses every connection of the network, without a word to either end: both have waited for too
-    /// long and fail with `STATUS_IO_TIMEOUT`, also those that are being established.
+    /// Loses every connection of the network, without a word to either end: both have waited for
+    /// too long and fail with `STATUS_IO_TIMEOUT`, also those that are being established.
     pub fn drop_connections(&self) {
         self.0.net.in_memory().end_all(State::lose);
     }

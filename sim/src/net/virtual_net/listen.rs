@@ -111,7 +111,9 @@ impl State {
             .filter(|(_, undecided)| of_this(undecided))
             .map(|(id, _)| *id)
             .collect();
-        requests.into_iter().for_each(|id| self.decide(id, false));
+        for id in requests {
+            self.decide(id, false);
+        }
     }
 
     pub(super) fn connect(

@@ -155,10 +155,6 @@ impl Network for VirtualNet {
         self.state().send(endpoint, data)
     }
 
-    fn is_readable(&self, endpoint: EndpointId) -> bool {
-        !matches!(self.state().receive(endpoint, 0, true), Ok(Received::Empty))
-    }
-
     fn receive(&self, endpoint: EndpointId, limit: usize, all: bool) -> Result<Received, NTSTATUS> {
         self.state().receive(endpoint, limit, all)
     }

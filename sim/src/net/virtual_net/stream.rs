@@ -38,6 +38,10 @@ enum Incoming {
     ResetInTransit,
 }
 
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "facts that do not depend on each other"
+)]
 pub(super) struct Endpoint {
     pub(super) local: SocketAddr,
     pub(super) remote: SocketAddr,

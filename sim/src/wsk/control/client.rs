@@ -138,7 +138,8 @@ impl Caller {
     /// Waits for a change of the transports, unless the call ends at its beginning.
     fn wait(&self, row: &Row, irp: PIRP) -> NTSTATUS {
         let packet = irp::give_to_provider(&self.me, irp, FUNCTION);
-        match self.refusal(row) {
+        let doom = self.me.sim.faults.completion();
+        match self.refusal(row).or(doom) {
             Some(status) => complete_inline(&self.me, irp, packet, Answer::status(status)),
             None => transports::wait_for_change(&self.me, self.client, irp, packet),
         }

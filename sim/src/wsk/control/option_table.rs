@@ -1,7 +1,7 @@
 //! The options that sockets have: the table. `options` acts on it.
 //!
-//! The options of sockets are those of the published pages [wsk 5]; those of IP, TCP and UDP are the
-//! ones that make sense for kernel sockets and that have a documented meaning without a real
+//! The options of sockets are those of the published pages [wsk 5]; those of IP, TCP and UDP are
+//! the ones that make sense for kernel sockets and that have a documented meaning without a real
 //! network card.
 
 use wsk_sys::{

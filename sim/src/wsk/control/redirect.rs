@@ -1,8 +1,8 @@
 //! Connections that a filter of the Windows Filtering Platform has redirected to the driver: the
 //! opaque bytes that a proxy takes from the one connection and gives to the other.
 //!
-//! There is no filter here: a test says what accepted connections shall have. What a driver hands on
-//! for an outgoing connection has no effect.
+//! There is no filter here: a test says what accepted connections shall have. What a driver hands
+//! on for an outgoing connection has no effect.
 
 use wdk_sys::{STATUS_INVALID_PARAMETER, STATUS_NOT_FOUND};
 

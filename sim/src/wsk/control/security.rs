@@ -1,7 +1,7 @@
 //! Security descriptors that the provider keeps for its clients [wsk 4.5].
 //!
-//! A client gets the address of the provider's copy, and gives it back with `WSK_RELEASE_SD`. Of the
-//! descriptor that it is made from, the copy has the access control list, which decides who may
+//! A client gets the address of the provider's copy, and gives it back with `WSK_RELEASE_SD`. Of
+//! the descriptor that it is made from, the copy has the access control list, which decides who may
 //! share an address. Copies stay in memory when they are released, so that their use is noticed.
 
 // UNSAFETY: reads a security descriptor in the driver's memory.

@@ -1,5 +1,5 @@
-//! What a test decides about the surroundings of the provider: the transports, the host's addresses,
-//! filters, extension interfaces.
+//! What a test decides about the surroundings of the provider: the transports, the host's
+//! addresses, filters, extension interfaces.
 
 use std::net::IpAddr;
 use std::sync::Arc;
