@@ -52,7 +52,7 @@ pub const ECHO: Driver = Driver {
 
 /// The TCP server that decides who may connect.
 pub const GATEKEEPER: Driver = Driver {
-    package: "wsk-gatekeeper",
+    package: "wsk-gate",
     image: "wsk_gate",
 };
 

@@ -1,11 +1,10 @@
 //! `cargo xtask demo`: the whole chain once, on real parts. Builds and signs a sample driver, loads
-//! it in Wine with the service control manager, lets native TCP clients talk to it, and
-//! unloads it.
+//! it in Wine with the service control manager, lets native TCP clients talk to it, and unloads it.
 //!
-//! Shows each step, the driver's own words and the clients' figures, and writes
-//! `target/report/demo.json`, or another one for another sample. `shows` knows what is particular to
-//! each. Ends what it started, however it ends: `wine` sees to that. Fails if
-//! a byte was wrong or anything of the driver is left. Must not know how any step is done.
+//! Shows each step, the driver's own words and the clients' figures, and writes a report, for
+//! `wsk_echo` `target/report/demo.json`. `shows` knows what is particular to each sample. Ends what
+//! it started, however it ends: `wine` sees to that. Fails if a byte was wrong or anything of the
+//! driver is left. Must not know how any step is done.
 
 use std::fs;
 use std::io;

@@ -1,5 +1,5 @@
-//! A sample driver as its users see it: its image, its service in Wine, the lines it prints, and its
-//! client.
+//! A sample driver as its users see it: its image, its service in Wine, the lines it prints, and
+//! its client.
 //!
 //! Shared by `demo` and `driver_tests`. `wine` loads it; what a service or a prefix is, is known
 //! there. `echo` and `gate` know what is particular to each. The lines are those that the drivers'

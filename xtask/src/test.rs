@@ -29,7 +29,7 @@ const KERNEL_SIDE: [&str; 8] = [
     "wsk-sim-c-driver",
     "wsk-parameters",
     "wsk-echo",
-    "wsk-gatekeeper",
+    "wsk-gate",
 ];
 /// Ordinary host programs.
 const TOOLS: [&str; 3] = ["xtask", "wsk-harness", "wsk-gate-counters"];
