@@ -19,7 +19,6 @@ mod sync {
 }
 
 #[path = "../../src/sync/rundown.rs"]
-#[expect(dead_code, reason = "network modules ask whether it is drained")]
 mod rundown;
 
 #[path = "../../src/op/handshake.rs"]
