@@ -1,5 +1,5 @@
-//! Fault injection: the Nth allocation or the Nth provider call fails, or the Nth IRP completes with
-//! a given status.
+//! Fault injection: the Nth allocation or the Nth provider call fails, or the Nth IRP completes
+//! with a given status.
 //!
 //! The exports ask `Faults::strikes` at each place that can fail; a test says which one does
 //! (`Builder::fail`), or lets `every_fault` try them all.

@@ -45,7 +45,7 @@ unsafe impl<D: Sync> Send for Peer<D> {}
 unsafe impl<D: Sync> Sync for Peer<D> {}
 
 /// The table that a peer gave: `None` if it should have given one, but did not.
-pub(super) fn table<D>(raw: *const c_void) -> Option<NonNull<D>> {
+pub(crate) fn table<D>(raw: *const c_void) -> Option<NonNull<D>> {
     let table = NonNull::new(raw.cast_mut()).map(NonNull::cast);
     table.or((size_of::<D>() == 0).then(NonNull::dangling))
 }

@@ -154,6 +154,7 @@ pub mod wsk;
 
 use core::fmt;
 
+pub(crate) use self::binding::table as table_of;
 pub use self::{
     binding::{Binding, Entered},
     client::{Client, ClientModule, ClientOffer},

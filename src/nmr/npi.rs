@@ -27,6 +27,9 @@ use super::id::Guid;
 /// - table and characteristics do not change, and stay as long as the registrar demands it
 ///   [wsk 12.1].
 ///
+/// For an interface that extends sockets (see [`Extension`](crate::Extension)), the same holds for
+/// the tables of whoever offers it and registers for it, as long as the socket is open.
+///
 /// [Network programming interface](https://learn.microsoft.com/windows-hardware/drivers/network/network-programming-interface)
 pub unsafe trait Npi: Sized + 'static {
     /// The identifier of the interface.
@@ -65,7 +68,7 @@ impl<D: 'static, C> Table<D, C> {
         }
     }
 
-    pub(super) const fn dispatch(self) -> &'static D {
+    pub(crate) const fn dispatch(self) -> &'static D {
         self.dispatch
     }
 }
@@ -176,12 +179,17 @@ macro_rules! npi {
         }
 
         $crate::npi! {
-            @side $interface, $crate::nmr::AsClient,
+            @side $interface,
+            $crate::nmr::Entered<'_, $interface, $crate::nmr::AsClient>,
             $(#[$provider_about])* $provider_visibility $provider $provider_table,
             $($provider_methods)*
         }
         $crate::npi! {
-            @side $interface, $crate::nmr::AsProvider,
+            @call $provider, $crate::EnteredExtension<'_, $interface>, $($provider_methods)*
+        }
+        $crate::npi! {
+            @side $interface,
+            $crate::nmr::Entered<'_, $interface, $crate::nmr::AsProvider>,
             $(#[$client_about])* $client_visibility $client $client_table,
             $($client_methods)*
         }
@@ -232,11 +240,23 @@ macro_rules! npi {
             }
         }
 
-        impl $name for $crate::nmr::Entered<'_, $interface, $caller> {
+        $crate::npi! {
+            @call $name, $caller,
+            $($(#[$method_about])* fn $method(&self $(, $argument: $type)*) $(-> $result)?;)*
+        }
+    };
+    (
+        @call $name:ident, $caller:ty,
+        $(
+            $(#[$method_about:meta])*
+            fn $method:ident(&self $(, $argument:ident: $type:ty)* $(,)?) $(-> $result:ty)?;
+        )*
+    ) => {
+        impl $name for $caller {
             $(
                 fn $method(&self $(, $argument: $type)*) $(-> $result)? {
                     let function = self.dispatch().$method;
-                    // SAFETY: the peer's function with the peer's context, while the binding is
+                    // SAFETY: the peer's function with the peer's context, while the peer is
                     // entered.
                     unsafe { function(self.context() $(, $argument)*) }
                 }

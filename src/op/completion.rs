@@ -93,7 +93,7 @@ pub(super) unsafe fn complete(slot: NonNull<Slot>, completion: Completion) {
     unsafe { finish(slot, completion) };
 }
 
-/// Drops the handler of a closed socket, and ends the close.
+/// Drops the handler of a closed socket and the contexts of its extensions, and ends the close.
 ///
 /// # Safety
 ///
@@ -107,6 +107,8 @@ pub(super) unsafe fn end_close(slot: NonNull<Slot>) {
         // SAFETY: closed: no callback runs, and nobody else looks at the handler.
         let handler = unsafe { (*held.core.handler.get()).take() };
         drop(handler);
+        // SAFETY: closed.
+        unsafe { held.core.contexts.clear() };
     }
     // SAFETY: completed, and ours until `finish`.
     let completion = unsafe { Completion::of(shared.packet.get().cast()) };

@@ -33,6 +33,7 @@ use wsk_sys::{
 use super::{
     calls::{self, Category},
     completion::{self, Completion},
+    extension::Contexts,
     handle::Handle,
     handler::Handler,
     list::Place,
@@ -72,6 +73,8 @@ pub(crate) struct Core {
     slots: AtomicU32,
     place: Place,
     pub(super) retained: RetainedLists,
+    /// What the callbacks of extensions work on. Dropped with `handler`.
+    pub(super) contexts: Contexts,
     /// What the socket was made as; none without a socket: see `client`.
     category: Option<Category>,
     /// The request that was started last, without a socket.
@@ -358,6 +361,7 @@ impl Outstanding {
             slots: AtomicU32::new(0),
             place: Place::outside(),
             retained: RetainedLists::new(),
+            contexts: Contexts::new(),
             category,
             last: AtomicPtr::new(null_mut()),
             stage: AtomicU8::new(Stage::Open as u8),

@@ -89,7 +89,7 @@ impl CoreRef {
     }
 
     /// The close has completed, and so all callbacks have returned [wsk 10.2]. True: a DPC drops
-    /// the handler and then ends the close.
+    /// the handler and the contexts of extensions, and then ends the close.
     ///
     /// # Safety
     ///
@@ -97,11 +97,12 @@ impl CoreRef {
     pub(super) unsafe fn closed(&self, completion: Completion) -> bool {
         // SAFETY: no callback runs any more, and nobody else looks.
         let handler = unsafe { &mut *self.handler.get() };
-        if handler.is_none() {
+        if handler.is_none() && self.contexts.is_empty() {
             return false;
         }
         if !completion.status.is_success() {
-            // The provider may still call back [wsk 10.7]: handler and core stay for good.
+            // The provider may still call back [wsk 10.7]: handler, contexts and core stay for
+            // good.
             core::mem::forget(handler.take());
             core::mem::forget(self.clone());
             return false;

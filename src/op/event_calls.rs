@@ -10,7 +10,7 @@ use core::{
 };
 
 use wsk_sys::{
-    NPI_WSK_INTERFACE_ID, SO_CONDITIONAL_ACCEPT, SO_WSK_EVENT_CALLBACK, SOL_SOCKET,
+    NPI_WSK_INTERFACE_ID, NPIID, SO_CONDITIONAL_ACCEPT, SO_WSK_EVENT_CALLBACK, SOL_SOCKET,
     WSK_CONTROL_SOCKET_TYPE, WSK_EVENT_CALLBACK_CONTROL, WSK_EVENT_DISABLE, WSK_INSPECT_ACTION,
     WSK_INSPECT_ID, WSK_PROVIDER_CONNECTION_DISPATCH, WSK_PROVIDER_DATAGRAM_DISPATCH,
     WSK_PROVIDER_STREAM_DISPATCH, WSK_SOCKET,
@@ -26,18 +26,27 @@ use super::{
 use crate::status::{Error, Result, Status, check};
 
 /// What enables or disables the events of `mask`.
-fn event_control(mask: ULONG) -> WSK_EVENT_CALLBACK_CONTROL {
+fn event_control(interface: &'static NPIID, mask: ULONG) -> WSK_EVENT_CALLBACK_CONTROL {
     WSK_EVENT_CALLBACK_CONTROL {
-        NpiId: (&raw const NPI_WSK_INTERFACE_ID).cast_mut(),
+        NpiId: core::ptr::from_ref(interface).cast_mut(),
         EventMask: mask,
     }
 }
 
-/// WskControlSocket with `SO_WSK_EVENT_CALLBACK`, which enables without an IRP [wsk 6.2].
+/// Enables events of WSK's own.
 pub(crate) fn enable_events(core: &CoreRef, mask: ULONG) -> Result<()> {
+    enable_events_of(core, &NPI_WSK_INTERFACE_ID, mask)
+}
+
+/// WskControlSocket with `SO_WSK_EVENT_CALLBACK`, which enables without an IRP [wsk 6.2].
+pub(crate) fn enable_events_of(
+    core: &CoreRef,
+    interface: &'static NPIID,
+    mask: ULONG,
+) -> Result<()> {
     const CALL: &str = "WskControlSocket";
     let call = core.enter(CALL)?;
-    let mut control = event_control(mask);
+    let mut control = event_control(interface, mask);
     let function = table_of(&call).control();
     let Some(function) = function else {
         return Err(Error::new(CALL, Status::NOT_SUPPORTED));
@@ -61,10 +70,15 @@ pub(crate) fn enable_events(core: &CoreRef, mask: ULONG) -> Result<()> {
     check(CALL, status)
 }
 
-/// WskControlSocket with `SO_WSK_EVENT_CALLBACK` and an IRP, which completes when the event is off
-/// and no callback for it runs any more [wsk 6.4].
+/// Disables an event of WSK's own.
 pub(crate) fn disable_event(core: &CoreRef, event: ULONG) -> Started {
-    let control = event_control(event | WSK_EVENT_DISABLE);
+    disable_event_of(core, &NPI_WSK_INTERFACE_ID, event)
+}
+
+/// WskControlSocket with `SO_WSK_EVENT_CALLBACK` and an IRP, which completes when the event is off
+/// and no callback for it runs any more: `STATUS_EVENT_PENDING` is for calls without one [wsk 6.4].
+pub(crate) fn disable_event_of(core: &CoreRef, interface: &'static NPIID, event: ULONG) -> Started {
+    let control = event_control(interface, event | WSK_EVENT_DISABLE);
     let mut arguments = Arguments::none();
     arguments.put_extra(control);
     set_option(core, SO_WSK_EVENT_CALLBACK, arguments)

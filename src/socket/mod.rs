@@ -11,6 +11,8 @@ pub(crate) mod connection;
 pub(crate) mod control;
 pub(crate) mod datagram;
 pub(crate) mod exact;
+pub(crate) mod extension;
+pub(crate) mod group;
 pub(crate) mod halves;
 pub(crate) mod handle;
 pub(crate) mod ioctl;

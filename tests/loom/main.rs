@@ -4,6 +4,7 @@
 //! The files are compiled a second time here, with loom's atomics and cells under the name that
 //! they use for `core`'s.
 
+mod gate_scenarios;
 mod scenarios;
 mod socket;
 mod wait;
@@ -20,3 +21,6 @@ mod rundown;
 
 #[path = "../../src/op/handshake.rs"]
 mod handshake;
+
+#[path = "../../src/nmr/gate.rs"]
+mod gate;

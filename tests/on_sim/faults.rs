@@ -1,12 +1,13 @@
 //! Each allocation and each provider call fails in turn, over whole lives of sockets: what fails
 //! says so, nothing is left, nothing hangs, and what is tried again works.
 
-use std::{sync::Arc, sync::Mutex, time::Duration};
+use std::{net::SocketAddr, sync::Arc, sync::Mutex, time::Duration};
 
 use crate::common::{address, buffer, passive};
 use wsk::{
-    AddressFamily, Buffer, ErrorKind, Executor, ListenSocket, Provider, Registration, Result,
-    Spawner, Status, Version,
+    AddressFamily, Ancillary, Buffer, BufferChain, ConnectionSocket, ControlData, DatagramEvents,
+    DatagramIndication, DatagramSocket, ErrorKind, Executor, ListenSocket, Provider, Received,
+    Registration, Result, RetainBudget, Spawner, Status, Version,
 };
 use wsk_sim::{Fault, Sim};
 
@@ -47,10 +48,24 @@ fn live(sim: &Sim) -> Result<()> {
 
 #[test]
 fn fault_anywhere_in_a_life_is_an_error_that_says_so() {
+    check_every_fault(live);
+}
+
+#[test]
+fn fault_anywhere_in_the_life_of_a_client_is_an_error_that_says_so() {
+    check_every_fault(live_as_client);
+}
+
+#[test]
+fn fault_anywhere_in_a_life_with_datagrams_is_an_error_that_says_so() {
+    check_every_fault(live_with_datagrams);
+}
+
+fn check_every_fault(life: fn(&Sim) -> Result<()>) {
     let runs: Arc<Mutex<Vec<Result<()>>>> = Arc::default();
     let seen = runs.clone();
     wsk_sim::every_fault(move |sim| {
-        let result = live(sim);
+        let result = life(sim);
         seen.lock().expect("not poisoned").push(result);
     });
     let runs = runs.lock().expect("not poisoned");
@@ -67,6 +82,113 @@ fn fault_anywhere_in_a_life_is_an_error_that_says_so() {
             .expect_err("a failure that nobody was told of");
         assert!(is_the_fault(*error), "{error}");
     }
+}
+
+/// Every call on the way to somebody else's echo and back.
+fn live_as_client(sim: &Sim) -> Result<()> {
+    let server = sim.listen(address()).expect("nobody else listens");
+    let registration = Registration::register(Version::V1_0, passive())?;
+    let provider = registration.try_capture()?;
+    let any = SocketAddr::from(([0, 0, 0, 0], 0));
+    let mut connection = ConnectionSocket::open(&provider, AddressFamily::Inet).wait(passive())?;
+    connection.bind(any).wait(passive())?;
+    connection.connect(address()).wait(passive())?;
+    let peer = server.accept();
+    assert_eq!(connection.remote_address().wait(passive())?, address());
+    let mut hello = Buffer::with_capacity(8)?;
+    hello.extend_from_slice(b"hello")?;
+    let (sent, hello) = connection.send(hello).wait(passive());
+    assert_eq!(sent?, 5);
+    assert_eq!(peer.read_exact(5).expect("sent"), b"hello");
+    peer.write_all(b"echoed").expect("connected");
+    peer.shut_down();
+    let (received, echoed) = connection.receive_all(hello).wait(passive());
+    received?;
+    assert_eq!(echoed[..], *b"echoed");
+    connection.disconnect().wait(passive())?;
+    connection.close().wait(passive())
+}
+
+/// Every call of a datagram socket.
+fn live_with_datagrams(sim: &Sim) -> Result<()> {
+    let registration = Registration::register(Version::V1_0, passive())?;
+    let provider = registration.try_capture()?;
+    let inet = AddressFamily::Inet;
+    let socket = DatagramSocket::open(&provider, inet).wait(passive())?;
+    socket.bind(address()).wait(passive())?;
+    assert_eq!(socket.local_address().wait(passive())?, address());
+    let peer = sim
+        .datagram_peer(([127, 0, 0, 1], 0).into())
+        .expect("a free one");
+    let remote = peer.local_addr();
+    let receive = socket.receive_from(Buffer::with_capacity(8)?);
+    peer.send_to(b"ping", address()).expect("sent");
+    let (received, ping) = receive.wait(passive());
+    assert_eq!((received?.remote, &ping[..]), (Some(remote), &b"ping"[..]));
+    let hops = Ancillary {
+        hop_limit: Some(3),
+        ..Ancillary::default()
+    };
+    let control = ControlData::encode(inet, &hops)?;
+    let (sent, ping) = socket.send_with(ping, remote, &control).wait(passive());
+    sent?;
+    assert_eq!(peer.receive().hops, Some(3));
+    socket.set_send_to_address(Some(remote)).wait(passive())?;
+    let mut chain = BufferChain::with_capacity(1)?;
+    chain.push(ping).map_err(|(error, _buffer)| error)?;
+    let (sent, _) = socket.send_messages(chain, None).wait(passive());
+    sent?;
+    assert_eq!(peer.receive_from().0, b"ping");
+    socket.close().wait(passive())
+}
+
+/// Receiving by event.
+fn live_with_events(sim: &Sim) -> Result<()> {
+    let registration = Registration::register(Version::V1_0, passive())?;
+    let provider = registration.try_capture()?;
+    let inet = AddressFamily::Inet;
+    let socket = DatagramSocket::open_with(&provider, inet, Consumer).wait(passive())?;
+    socket.bind(address()).wait(passive())?;
+    let peer = sim.datagram_peer(([127, 0, 0, 1], 0).into());
+    let peer = peer.expect("a free one");
+    socket.enable_receive_events()?;
+    peer.send_to(b"event", address()).expect("sent");
+    sim.sleep(Duration::from_secs(1));
+    socket.disable_receive_events().wait(passive())?;
+    socket.close().wait(passive())
+}
+
+struct Consumer;
+
+impl DatagramEvents for Consumer {
+    /// Retains it if there is memory for that, and else not.
+    fn receive_from<'call>(&self, indication: DatagramIndication<'call>) -> Received<'call> {
+        let Ok(budget) = RetainBudget::new(1000) else {
+            return indication.consume();
+        };
+        match indication.retain(&budget) {
+            Ok((received, _dropped)) => received,
+            Err(indication) => indication.consume(),
+        }
+    }
+}
+
+/// What fails in the event is told to the handler only, and nothing is left in either case.
+#[test]
+fn allocation_failing_anywhere_around_events_leaves_nothing() {
+    let allocations = wsk_sim::run(|sim| {
+        live_with_events(sim).expect("nothing fails");
+        sim.allocations()
+    });
+    let results: Vec<_> = (1..=allocations)
+        .map(|number| {
+            let builder = wsk_sim::builder().fail(Fault::Allocation, number);
+            builder.run(live_with_events)
+        })
+        .collect();
+    let failed: Vec<_> = results.iter().filter_map(|result| result.err()).collect();
+    assert!(failed.iter().copied().all(is_the_fault), "{failed:?}");
+    assert_eq!(failed.len() + 2, results.len(), "two are made in the event");
 }
 
 /// A capture that fails has no other status than that of a provider which is not ready.

@@ -37,11 +37,20 @@ pub struct Driver {
     pub image: &'static str,
 }
 
-/// Every sample driver.
-pub const DRIVERS: [Driver; 1] = [Driver {
+/// The TCP echo server.
+pub const ECHO: Driver = Driver {
     package: "wsk-echo",
     image: "wsk_echo",
-}];
+};
+
+/// The TCP server that decides who may connect.
+pub const GATEKEEPER: Driver = Driver {
+    package: "wsk-gatekeeper",
+    image: "wsk_gate",
+};
+
+/// Every sample driver.
+pub const DRIVERS: [Driver; 2] = [ECHO, GATEKEEPER];
 
 /// The static library of what Wine lacks.
 const WINE_LIBRARY: &str = "wine_ntoskrnl";

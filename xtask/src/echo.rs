@@ -12,7 +12,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use serde::Serialize;
 
-use crate::build::{DRIVERS, Flavour};
+use crate::build::Flavour;
 use crate::process::Step;
 use crate::wine::{Line, NtStatus, Position, Service, Start, Wine};
 use crate::{build, kit, paths, toolchain};
@@ -78,8 +78,7 @@ impl Counters {
 /// Builds and signs the image for Wine.
 pub fn build_image() -> Result<PathBuf> {
     let kit = kit::ensure()?;
-    let [driver] = &DRIVERS;
-    build::build(&kit, driver, Flavour::Wine)
+    build::build(&kit, &build::ECHO, Flavour::Wine)
 }
 
 /// Builds the client.

@@ -11,7 +11,7 @@ use core::sync::atomic::Ordering::SeqCst;
 use core::time::Duration;
 use std::sync::Mutex;
 
-use crate::common::{Client, Io, Socket};
+use crate::common::{Client, Io, Memory, Socket};
 use crate::driver::{event, start_thread, unicode, wait};
 use wdk_sys::ntddk::{
     DbgPrint, IoAllocateWorkItem, IoCreateDevice, IoDeleteDevice, IoFreeWorkItem, IoQueueWorkItem,
@@ -57,6 +57,17 @@ fn time_out_of_a_minute_passes_in_virtual_time() {
         let mut event = event();
         assert_eq!(wait(&raw mut *event, Some(-600_000_000)), STATUS_TIMEOUT);
         assert!(sim.now() >= Duration::from_mins(1));
+    });
+}
+
+#[test]
+fn allocations_are_counted() {
+    run(|sim| {
+        let before = sim.allocations();
+        let memory = Memory::new(8);
+        assert_eq!(sim.allocations(), before + 2, "memory and its MDL");
+        drop(memory);
+        assert_eq!(sim.allocations(), before + 2);
     });
 }
 

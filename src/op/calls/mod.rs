@@ -55,7 +55,7 @@ pub(crate) unsafe fn close_socket(
 }
 
 /// The table of a socket on which a call runs. It is used no longer than that.
-pub(super) fn table_of(call: &Call<'_>) -> Table {
+pub(in crate::op) fn table_of(call: &Call<'_>) -> Table {
     let category = call.category().expect("a call on a socket");
     // SAFETY: the core has the category that its socket was made with; open while `call` lives.
     unsafe { Table::of(category, call.socket()) }

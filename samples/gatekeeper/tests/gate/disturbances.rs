@@ -131,7 +131,8 @@ fn driver_that_pends_with_any_failing_call_or_allocation_leaves_nothing() {
         };
         for _ in 0..2 {
             let attempt = begin(sim, host(1));
-            // A decision that cannot be told to the provider leaves the client waiting: it gives up.
+            // A decision that cannot be told to the provider leaves the client waiting: it gives
+            // up.
             sim.sleep(Duration::from_secs(1));
             drop(attempt);
         }
