@@ -123,6 +123,12 @@ plain! { u8 u16 u32 u64 usize i8 i16 i32 i64 isize crate::Status }
 /// for is made of the one that is written here, and of the names and types of all methods. Change a
 /// method, and it is another interface.
 ///
+/// An interface that is defined elsewhere has the identifier that it has. That is written with
+/// `unsafe`, as in `pub interface Bell = unsafe 0x11223344_5566_7788_99AA_BBCCDDEEFF00;`, and
+/// promises that whoever else registers for it has tables of exactly these functions of C's, each
+/// with the context of the binding as its first argument. What cannot be expressed that way is an
+/// implementation of [`Npi`](crate::nmr::Npi).
+///
 /// ```
 /// wsk::npi! {
 ///     /// A service that counts.
@@ -145,7 +151,26 @@ plain! { u8 u16 u32 u64 usize i8 i16 i32 i64 isize crate::Status }
 macro_rules! npi {
     (
         $(#[$about:meta])*
+        $visibility:vis interface $interface:ident = unsafe $id:literal;
+        $($traits:tt)*
+    ) => {
+        $crate::npi! { @define $(#[$about])* $visibility $interface, exact $id, $($traits)* }
+    };
+    (
+        $(#[$about:meta])*
         $visibility:vis interface $interface:ident = $id:literal;
+        $($traits:tt)*
+    ) => {
+        $crate::npi! { @define $(#[$about])* $visibility $interface, derived $id, $($traits)* }
+    };
+    (@id exact $id:literal, $($table:ident)*) => {
+        $crate::nmr::Guid::from_u128($id)
+    };
+    (@id derived $id:literal, $($table:ident)*) => {
+        $crate::nmr::Guid::of_definition($id, &[$($table::SIGNATURES),*])
+    };
+    (
+        @define $(#[$about:meta])* $visibility:vis $interface:ident, $kind:ident $id:literal,
 
         $(#[$provider_about:meta])*
         $provider_visibility:vis provider trait $provider:ident, table $provider_table:ident {
@@ -161,13 +186,12 @@ macro_rules! npi {
         #[derive(Debug)]
         $visibility enum $interface {}
 
-        // SAFETY: whoever registers for this identifier, which is made of the definition, has
-        // tables of the same functions in the same order, which are constants.
+        // SAFETY: whoever registers for this identifier has tables of the same functions in the
+        // same order, which are constants: the identifier is made of the definition; or whoever
+        // wrote `unsafe` has promised it.
         unsafe impl $crate::nmr::Npi for $interface {
-            const ID: $crate::nmr::Guid = $crate::nmr::Guid::of_definition(
-                $id,
-                &[$provider_table::SIGNATURES, $client_table::SIGNATURES],
-            );
+            const ID: $crate::nmr::Guid =
+                $crate::npi!(@id $kind $id, $provider_table $client_table);
             type ClientDispatch = $client_table;
             type ProviderDispatch = $provider_table;
             type ClientCharacteristics = ();

@@ -55,6 +55,15 @@ mod definitions {
         }
     }
 
+    pub mod exact {
+        wsk::npi! {
+            // SAFETY: nobody registers for it.
+            pub interface One = unsafe 1;
+            pub provider trait Adds, table AddsDispatch { fn add(&self, by: u32) -> u32; }
+            pub client trait Hears, table HearsDispatch { fn sum(&self, sum: u32); }
+        }
+    }
+
     pub mod other {
         wsk::npi! {
             pub interface One = 2;
@@ -70,6 +79,7 @@ fn interfaces_are_the_same_only_if_they_are_defined_the_same() {
     assert_eq!(id, definitions::again::One::ID);
     assert_ne!(id, definitions::changed::One::ID);
     assert_ne!(id, definitions::other::One::ID);
+    assert_eq!(definitions::exact::One::ID, Guid::from_u128(1));
 }
 
 enum Interface {}
