@@ -34,7 +34,7 @@ const LEFT_OUT: [(&str, &str); 4] = [
 /// Why `ThreadSanitizer` runs nothing.
 const NO_THREADS: &str = "it needs a standard library that is compiled with it, else it reports \
                           every `Arc`; and simulated threads are stacks on one thread of the \
-                          host, which it cannot follow. loom checks the lock-free modules for races";
+                          host, which it cannot follow. loom looks for races";
 /// The end of the name of `AddressSanitizer`'s runtime.
 const RUNTIME: &str = "_rt.asan.a";
 /// Schedules for each test, unless `WSK_SIM_SEEDS` says how many.
