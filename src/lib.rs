@@ -83,9 +83,6 @@ mod exec;
 // Network modules, of which WSK is one.
 pub mod nmr;
 
-#[cfg(doctest)]
-mod misuse;
-
 pub use self::{
     addr::AddressFamily,
     ancillary::{Ancillary, ControlData, ControlMessage, ControlMessages, Ecn, PacketInfo},
@@ -113,7 +110,7 @@ pub use self::{
     mem::{buffer::Buffer, chain::BufferChain},
     op::operation::{Operation, Request},
     owner::{Process, Thread},
-    provider::{NextTransportChange, TransportChanges},
+    provider::{NextTransportChange, StaticEventSet, TransportChanges},
     registration::{ClientEvent, Provider, Registration},
     security::SecurityDescriptor,
     socket::{

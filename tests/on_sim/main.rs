@@ -29,6 +29,8 @@ mod option;
 mod provider;
 mod random;
 mod registration;
+mod soundness;
+mod static_events;
 mod stream_order;
 mod unload;
 mod writer;
