@@ -12,8 +12,8 @@ use core::{
 };
 
 use wsk_sys::{
-    CMSGHDR, IP_ECN, IP_HOPLIMIT, IP_PKTINFO, IP_TOS, IP_TTL, IPPROTO, IPPROTO_IP, IPV6_ECN,
-    IPV6_HOPLIMIT, IPV6_PKTINFO, IPV6_TCLASS, WSA_CMSG_LEN, WSA_CMSG_SPACE,
+    CMSGHDR, IP_ECN, IP_HOPLIMIT, IP_PKTINFO, IP_TCLASS, IP_TOS, IP_TTL, IPPROTO, IPPROTO_IP,
+    IPV6_ECN, IPV6_HOPLIMIT, IPV6_PKTINFO, IPV6_TCLASS, WSA_CMSG_LEN, WSA_CMSG_SPACE,
 };
 
 use crate::{
@@ -41,7 +41,7 @@ const _: () = {
 /// [`option::ipv6`](crate::option::ipv6)); sent, if the datagram is to differ from the socket's
 /// options.
 ///
-/// [`ControlData::encode`] makes what is sent of it.
+/// [`ControlData::encode`] makes what is sent of it. It is a value like any other: IRQL: any.
 ///
 /// [Winsock control messages](https://learn.microsoft.com/windows/win32/api/ws2def/ns-ws2def-wsacmsghdr)
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -118,7 +118,9 @@ impl Ancillary {
             (V4, IP_TTL | IP_HOPLIMIT) | (V6, IPV6_HOPLIMIT) => {
                 set(&mut self.hop_limit, number(data));
             }
-            (V4, IP_TOS) | (V6, IPV6_TCLASS) => set(&mut self.traffic_class, number(data)),
+            (V4, IP_TOS | IP_TCLASS) | (V6, IPV6_TCLASS) => {
+                set(&mut self.traffic_class, number(data));
+            }
             (V4, IP_ECN) | (V6, IPV6_ECN) => {
                 set(&mut self.ecn, number(data).and_then(Ecn::from_bits));
             }
@@ -151,7 +153,9 @@ fn number(data: &[u8]) -> Option<u8> {
 }
 
 /// Control data of a datagram, as C has it: messages in at most 128 bytes, which is enough for
-/// everything in [`Ancillary`].
+/// everything in [`Ancillary`]. A request copies it.
+///
+/// IRQL: any.
 ///
 /// ```
 /// use wsk::{AddressFamily, Ancillary, ControlData, Ecn};
@@ -175,10 +179,6 @@ pub struct ControlData {
 }
 
 impl ControlData {
-    /// How many bytes a receive has room for.
-    #[expect(clippy::cast_possible_truncation, reason = "128")]
-    pub(crate) const ROOM: u32 = CAPACITY as u32;
-
     /// No messages.
     #[must_use]
     pub const fn new() -> Self {
@@ -238,7 +238,8 @@ impl ControlData {
         self.push(level, kind, &data[..length + 4])
     }
 
-    /// Appends any message. The transport refuses to send what it does not know.
+    /// Appends any message, `data` as [`ControlMessage`] has it. The transport refuses to send what
+    /// it does not know.
     ///
     /// # Errors
     ///
@@ -311,7 +312,8 @@ pub struct ControlMessage<'a> {
     pub level: u32,
     /// The type within the level: `IP_PKTINFO` for example.
     pub kind: u32,
-    /// What it says, as C has it.
+    /// What it says, as C has it: as a rule addresses in network byte order, and numbers in that of
+    /// the processor.
     pub data: &'a [u8],
 }
 

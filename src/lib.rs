@@ -83,9 +83,6 @@ mod exec;
 // Network modules, of which WSK is one.
 pub mod nmr;
 
-#[cfg(doctest)]
-mod misuse;
-
 pub use self::{
     addr::AddressFamily,
     ancillary::{Ancillary, ControlData, ControlMessage, ControlMessages, Ecn, PacketInfo},
@@ -121,9 +118,10 @@ pub use self::{
         commit::Commit,
         connection::ConnectionSocket,
         control::Controlled,
-        datagram::{Datagram, DatagramSocket, Group},
+        datagram::{Datagram, DatagramSocket},
         exact::ReceiveExact,
         extension::{EnteredExtension, Extension},
+        group::Group,
         halves::{ReadHalf, ReuniteError, WriteHalf},
         handle::Closer,
         listen::{Accept, ListenSocket},

@@ -10,7 +10,7 @@ use std::{
 };
 
 use common::{Client, Wakes, address, block_on, buffer, passive, poll};
-use wsk::{AddressFamily, Buffer, Counters, ListenSocket, counters};
+use wsk::{AddressFamily, Buffer, Counters, DatagramSocket, ListenSocket, counters};
 use wsk_sim::Sim;
 
 const SCHEDULES: u64 = 300;
@@ -21,12 +21,13 @@ fn alone(body: fn(&Sim)) {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     wsk_sim::seeds(SCHEDULES, move |sim| {
         body(sim);
-        let lost_bytes = counters().lost_bytes;
+        let now = counters();
         let zero = Counters {
-            lost_bytes,
+            lost_bytes: now.lost_bytes,
+            lost_datagrams: now.lost_datagrams,
             ..Counters::default()
         };
-        assert_eq!(counters(), zero);
+        assert_eq!(now, zero);
     });
 }
 
@@ -137,6 +138,49 @@ fn cancelled_receives_lose_no_bytes() {
         drop(connection.receive(buffer(&[0; 4])));
         connection.close().wait(passive()).expect("closed");
         assert_eq!(counters().lost_bytes, before, "nobody sent anything");
+        drop(peer);
+        client.end();
+    });
+}
+
+/// As bytes of a stream: kept for the next receive, and lost if there is none. Empty ones too.
+#[test]
+fn lost_datagrams_are_those_that_were_kept_for_nobody() {
+    alone(|sim| {
+        let client = Client::new();
+        let socket = DatagramSocket::open(&client.provider, AddressFamily::Inet);
+        let socket = socket.wait(passive()).expect("opened");
+        socket.bind(address()).wait(passive()).expect("bound");
+        let peer = sim
+            .datagram_peer(([127, 0, 0, 1], 0).into())
+            .expect("a free one");
+        let before = counters();
+        for data in [&b"four"[..], b""] {
+            let wakes = Arc::new(Wakes::default());
+            let mut receive = socket.receive_from(buffer(&[0; 8]));
+            assert!(poll(&mut receive, &wakes).is_pending());
+            peer.send_to(data, address()).expect("sent");
+            while wakes.count() == 0 {
+                sim.sleep(Duration::from_millis(1));
+            }
+            drop(receive);
+            // As many operations as datagrams are kept; the next one takes the first.
+            assert_eq!(counts().0, 1);
+            if !data.is_empty() {
+                let (received, same) = socket.receive_from(buffer(&[0; 8])).wait(passive());
+                assert_eq!(received.expect("kept").length, 4);
+                drop(same);
+                assert_eq!(counts(), (0, 0, 1));
+            }
+        }
+        assert_eq!(
+            counters().lost_datagrams,
+            before.lost_datagrams,
+            "not lost yet"
+        );
+        block_on(sim, socket.close()).expect("closed");
+        assert_eq!(counters().lost_datagrams, before.lost_datagrams + 1);
+        assert_eq!(counters().lost_bytes, before.lost_bytes);
         drop(peer);
         client.end();
     });

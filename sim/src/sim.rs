@@ -108,6 +108,13 @@ impl Sim {
         self.0.seed
     }
 
+    /// How many allocations were asked for since the simulation began, granted or not: everything
+    /// that [`Fault::Allocation`] can make fail.
+    #[must_use]
+    pub fn allocations(&self) -> u64 {
+        self.0.faults.count(Fault::Allocation)
+    }
+
     /// Time since the simulation began: virtual, or real with the host's network.
     #[must_use]
     pub fn now(&self) -> Duration {

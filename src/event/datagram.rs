@@ -130,6 +130,8 @@ unsafe extern "C" fn receive_from_event<H: DatagramEvents>(
 /// Copying what is needed and [consuming](Self::consume) all is the default: what is retained keeps
 /// memory of the network adapter [wsk 8.10].
 ///
+/// IRQL: every method <= DISPATCH_LEVEL.
+///
 /// # Invariants
 ///
 /// In an event of `core`, a datagram socket which is held; the list is what the event brought.
@@ -192,6 +194,8 @@ impl<'call> DatagramIndication<'call> {
 }
 
 /// Some datagrams in memory of WSK's.
+///
+/// IRQL: every method, of its datagrams too, <= DISPATCH_LEVEL.
 ///
 /// # Invariants
 ///
@@ -340,6 +344,9 @@ impl fmt::Debug for IndicatedDatagram<'_> {
 /// # Invariants
 ///
 /// The list was brought by an event of a datagram socket.
+///
+/// [PFN_WSK_RELEASE_DATAGRAM_INDICATION_LIST](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_release_datagram_indication_list)
+#[doc(alias = "WskRelease")]
 pub struct RetainedDatagrams(PoolArc<Retention>);
 
 impl RetainedDatagrams {

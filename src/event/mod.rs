@@ -14,9 +14,10 @@
 //! must not block [wsk 1.3]: they are given no [`Passive`](crate::Passive), so that waiting cannot
 //! be written.
 //!
-//! `ticket` decides the races of a pended inspection, `inspect` is built on it; `offer` is a
-//! connection on its way in; `backlog` turns callbacks into something to await; `indication` is
-//! data that has arrived, of which `data` are the bytes.
+//! `listen`, `connection` and `datagram` have the callbacks, one file for each category. `ticket`
+//! decides the races of a pended inspection, `inspect` is built on it; `offer` is a connection on
+//! its way in; `backlog` turns callbacks into something to await; `indication` is data that has
+//! arrived, of which `data` are the bytes.
 
 pub(crate) mod backlog;
 pub(crate) mod connection;

@@ -31,6 +31,10 @@ pub(crate) trait DatagramReceives: Receives {
 #[derive(Debug)]
 pub(crate) struct Datagrams<I> {
     list: List<I>,
+    /// How many have a result that their handle was not told of.
+    unpublished: usize,
+    /// How many are abandoned: only then is there more to do than to publish.
+    abandoned: usize,
     /// Nothing is kept any more.
     discarding: bool,
 }
@@ -65,6 +69,8 @@ impl<I: Copy + PartialEq> Datagrams<I> {
     pub(crate) const fn new() -> Self {
         Self {
             list: List::new(),
+            unpublished: 0,
+            abandoned: 0,
             discarding: false,
         }
     }
@@ -76,15 +82,39 @@ impl<I: Copy + PartialEq> Datagrams<I> {
     {
         *receives.entry(id) = Entry::new();
         self.list.push(receives, id);
+        if self.abandoned == 0 || self.discarding {
+            return true;
+        }
         let found = self.look(receives);
         match found.first_kept {
-            Some(kept) if found.kept > found.promised && !self.discarding => {
-                receives.entry(id).done = true;
+            Some(kept) if found.kept > found.promised => {
+                self.unpublished += 1;
                 hand_over(receives, kept, id);
                 false
             }
             _ => true,
         }
+    }
+
+    /// WSK has completed it, with a count of bytes, or not successfully.
+    pub(crate) fn complete<R>(&mut self, receives: &mut R, id: I, count: Option<usize>)
+    where
+        R: DatagramReceives<Id = I>,
+    {
+        let entry = receives.entry(id);
+        entry.complete(count);
+        self.unpublished += usize::from(!entry.abandoned);
+    }
+
+    /// Nobody wants its result any more. Its handle side is the list's from now on.
+    pub(crate) fn abandon<R>(&mut self, receives: &mut R, id: I)
+    where
+        R: DatagramReceives<Id = I>,
+    {
+        let entry = receives.entry(id);
+        entry.abandon();
+        self.abandoned += 1;
+        self.unpublished -= usize::from(entry.done && !entry.published);
     }
 
     /// The result of a published receive, which leaves the list.
@@ -115,6 +145,9 @@ impl<I: Copy + PartialEq> Datagrams<I> {
     where
         R: DatagramReceives<Id = I>,
     {
+        if !self.has_work() {
+            return None;
+        }
         let mut current = self.list.first;
         while let Some(id) = current {
             let entry = receives.entry(id);
@@ -123,18 +156,32 @@ impl<I: Copy + PartialEq> Datagrams<I> {
                 continue;
             }
             if entry.abandoned && (!entry.succeeded || self.discarding) {
-                return Some((self.dispose(receives, id), true));
+                return Some((self.dispose(receives, id), self.has_work()));
             }
             if !entry.abandoned && !entry.published {
-                let promised = entry.is_promised();
-                entry.published = true;
-                if promised && let Some(kept) = self.look(receives).first_kept {
-                    hand_over(receives, kept, id);
-                }
-                return Some((Step::Publish(id), true));
+                return Some((self.publish(receives, id), self.has_work()));
             }
         }
         self.recall(receives)
+    }
+
+    /// Whether there may be something to do.
+    fn has_work(&self) -> bool {
+        self.unpublished > 0 || self.abandoned > 0
+    }
+
+    fn publish<R>(&mut self, receives: &mut R, id: I) -> Step<I>
+    where
+        R: DatagramReceives<Id = I>,
+    {
+        self.unpublished -= 1;
+        let entry = receives.entry(id);
+        let promised = entry.is_promised();
+        entry.published = true;
+        if promised && let Some(kept) = self.look(receives).first_kept {
+            hand_over(receives, kept, id);
+        }
+        Step::Publish(id)
     }
 
     /// Gets a receive back from WSK for a datagram that is kept for nobody in particular.
@@ -184,6 +231,7 @@ impl<I: Copy + PartialEq> Datagrams<I> {
         R: DatagramReceives<Id = I>,
     {
         self.list.unlink(receives, id);
+        self.abandoned -= 1;
         let entry = receives.entry(id);
         Step::Dispose {
             id,

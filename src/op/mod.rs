@@ -10,9 +10,9 @@
 //! `list` the open sockets of a registration; `handler` is what event callbacks work on; `deferred`
 //! is what completions leave to a DPC; `calls` and `event_calls` make each WSK call; `retained` is
 //! data that events brought and the driver keeps; `operation` is what the caller holds. `stream` is
-//! the order of received bytes, `datagrams` who gets which datagram, both of `entry`s; `receive`
-//! runs them for the receives of a socket. `client` is what requests have in common that need no
-//! socket. Nothing above this folder sees an IRP.
+//! the order of received bytes, `datagrams` who gets which datagram, both made of what `entry` has;
+//! `order` is one of the two, which `receive` runs for the receives of a socket. `client` is what
+//! requests have in common that need no socket. Nothing above this folder sees an IRP.
 
 pub(crate) mod calls;
 pub(crate) mod client;
@@ -29,6 +29,7 @@ pub(crate) mod handler;
 pub(crate) mod handshake;
 pub(crate) mod list;
 pub(crate) mod operation;
+mod order;
 mod receive;
 pub(crate) mod retained;
 mod retention;

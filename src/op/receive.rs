@@ -1,4 +1,4 @@
-//! Receives: runs [`Stream`] or [`Datagrams`] with the slots of a socket, under the socket's lock.
+//! Receives: runs [`Order`] with the slots of a socket, under the socket's lock.
 //!
 //! For a receive the IRP side of the handshake lasts until the list publishes it, and the handle
 //! side of one that is abandoned passes to the list, so that a slot is used again only when it has
@@ -29,10 +29,11 @@ use super::{
     calls::Category,
     completion::{Completion, finish, recycle},
     core::CoreRef,
-    datagrams::{DatagramReceives, Datagrams},
+    datagrams::DatagramReceives,
     entry::{Entry, Receives, Step, Taken},
+    order::Order,
     slot::{Payload, Slot},
-    stream::{Stream, StreamReceives},
+    stream::StreamReceives,
 };
 use crate::{counters::lose, mem::buffer::Buffer, status::Status, sync::spin::SpinLock};
 
@@ -51,58 +52,8 @@ unsafe impl Sync for Receiving {}
 unsafe impl Send for Receiving {}
 
 struct List {
-    order: Order,
+    order: Order<NonNull<Slot>>,
     slots: Slots,
-}
-
-/// Who gets what has been received.
-enum Order {
-    Stream(Stream<NonNull<Slot>>),
-    Datagrams(Datagrams<NonNull<Slot>>),
-}
-
-impl Order {
-    fn start(&mut self, slots: &mut Slots, slot: NonNull<Slot>, first: usize, base: usize) -> bool {
-        match self {
-            Self::Stream(stream) => stream.start(slots, slot, first, base),
-            Self::Datagrams(datagrams) => datagrams.start(slots, slot),
-        }
-    }
-
-    fn take(&mut self, slots: &mut Slots, slot: NonNull<Slot>) -> Option<Taken> {
-        match self {
-            Self::Stream(stream) => stream.take(slots, slot),
-            Self::Datagrams(datagrams) => Some(datagrams.take(slots, slot)),
-        }
-    }
-
-    fn discard(&mut self) {
-        match self {
-            Self::Stream(stream) => stream.discard(),
-            Self::Datagrams(datagrams) => datagrams.discard(),
-        }
-    }
-
-    fn is_empty(&self) -> bool {
-        match self {
-            Self::Stream(stream) => stream.is_empty(),
-            Self::Datagrams(datagrams) => datagrams.is_empty(),
-        }
-    }
-
-    fn is_broken(&self) -> bool {
-        match self {
-            Self::Stream(stream) => stream.is_broken(),
-            Self::Datagrams(_) => false,
-        }
-    }
-
-    fn next_step(&mut self, slots: &mut Slots) -> Option<(Step<NonNull<Slot>>, bool)> {
-        match self {
-            Self::Stream(stream) => stream.next_step(slots),
-            Self::Datagrams(datagrams) => datagrams.next_step(slots),
-        }
-    }
 }
 
 // SAFETY: the slots may be reached from any thread, under the lock.
@@ -215,8 +166,8 @@ impl Receiving {
     /// For a socket of `category`.
     pub(super) const fn new(category: Option<Category>) -> Self {
         let order = match category {
-            Some(Category::Datagram) => Order::Datagrams(Datagrams::new()),
-            _ => Order::Stream(Stream::new()),
+            Some(Category::Datagram) => Order::datagrams(),
+            _ => Order::stream(),
         };
         Self {
             list: SpinLock::new(List {
@@ -235,7 +186,7 @@ impl Receiving {
 }
 
 impl CoreRef {
-    fn with_list<T>(&self, access: impl FnOnce(&mut Order, &mut Slots) -> T) -> T {
+    fn with_list<T>(&self, access: impl FnOnce(&mut Order<NonNull<Slot>>, &mut Slots) -> T) -> T {
         self.receiving()
             .list
             .with(|list| access(&mut list.order, &mut list.slots))
@@ -275,10 +226,9 @@ impl CoreRef {
         let core = self.clone();
         let succeeded = completion.status.is_success();
         let count = succeeded.then_some(completion.information);
-        core.with_list(|_, slots| {
-            let in_stream = slots.in_stream(slot);
-            in_stream.failure = completion;
-            in_stream.entry.complete(count);
+        core.with_list(|order, slots| {
+            slots.in_stream(slot).failure = completion;
+            order.complete(slots, slot, count);
         });
         core.settle();
     }
@@ -297,7 +247,7 @@ impl CoreRef {
     pub(super) unsafe fn abandon_receive(&self, slot: NonNull<Slot>) {
         // As in `received`.
         let core = self.clone();
-        core.with_list(|_, slots| slots.entry(slot).abandon());
+        core.with_list(|order, slots| order.abandon(slots, slot));
         core.settle();
     }
 

@@ -1,37 +1,32 @@
 //! Datagram sockets.
 
-use core::net::SocketAddr;
+use core::net::{IpAddr, SocketAddr};
 
-use wsk_sys::{SIO_WSK_SET_REMOTE_ADDRESS, SIO_WSK_SET_SENDTO_ADDRESS, WSK_EVENT_RECEIVE_FROM};
+use wsk_sys::WSK_EVENT_RECEIVE_FROM;
 
 use super::{
-    control::set_option,
     handle::{Closer, Socket, no_handler},
     open::OpenOptions,
     request::{
         Bind, Close, DisableEvent, FromSocket, LocalAddress, Open, ReceiveFrom, SendMessages,
-        SendTo, SetOption,
+        SendTo,
     },
 };
 use crate::{
-    addr::{AddressFamily, SocketAddress},
+    addr::AddressFamily,
     ancillary::{Ancillary, ControlData},
     event::datagram::DatagramEvents,
     flags::DatagramFlags,
     mem::{buffer::Buffer, chain::BufferChain},
     op::{
         calls::{
-            Started, address,
-            control::{self, Control},
+            address,
             datagram::{self, Destination},
         },
-        core::CoreRef,
         event_calls,
         handle::Finished,
         operation::Operation,
-        slot::{Arguments, pack},
     },
-    option::{self, GroupV4, GroupV6},
     registration::Provider,
     status::Result,
 };
@@ -80,6 +75,8 @@ pub struct DatagramSocket {
 
 /// What has been received besides the data, which is in the buffer.
 ///
+/// IRQL: any.
+///
 /// [PFN_WSK_RECEIVE_FROM](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_receive_from)
 #[derive(Clone, Copy, Debug)]
 pub struct Datagram {
@@ -104,33 +101,18 @@ impl Datagram {
         }
     }
 
-    /// What the control data says: what the socket's options asked for, such as
-    /// [`RECEIVE_PACKET_INFO`](crate::option::ipv4::RECEIVE_PACKET_INFO) for the address to which
-    /// it was sent.
+    /// What the control data says.
     #[must_use]
     pub fn ancillary(&self) -> Ancillary {
         self.control.ancillary()
     }
-}
 
-/// A multicast group to [join](DatagramSocket::join), of either family.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Group {
-    /// Of IPv4.
-    V4(GroupV4),
-    /// Of IPv6.
-    V6(GroupV6),
-}
-
-impl From<GroupV4> for Group {
-    fn from(group: GroupV4) -> Self {
-        Self::V4(group)
-    }
-}
-
-impl From<GroupV6> for Group {
-    fn from(group: GroupV6) -> Self {
-        Self::V6(group)
+    /// The address to which it was sent, perhaps that of a group; if the socket was asked for it by
+    /// `RECEIVE_PACKET_INFO` of [IPv4](crate::option::ipv4::RECEIVE_PACKET_INFO) or
+    /// [IPv6](crate::option::ipv6::RECEIVE_PACKET_INFO).
+    #[must_use]
+    pub fn local_ip(&self) -> Option<IpAddr> {
+        self.ancillary().packet_info.map(|info| info.address)
     }
 }
 
@@ -255,7 +237,7 @@ impl DatagramSocket {
     /// [PFN_WSK_SEND_TO](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_send_to)
     #[doc(alias = "WskSendTo")]
     pub fn send_to(&self, buffer: Buffer, remote: SocketAddr) -> Operation<SendTo> {
-        self.send_one(buffer, Some(remote), None)
+        self.send_one(buffer, Some(remote), &ControlData::new())
     }
 
     /// As [`send_to`](Self::send_to), to the address that was
@@ -268,7 +250,7 @@ impl DatagramSocket {
     /// As there; [`InvalidParameter`](crate::ErrorKind::InvalidParameter): none was fixed
     /// [wsk 9.3].
     pub fn send(&self, buffer: Buffer) -> Operation<SendTo> {
-        self.send_one(buffer, None, None)
+        self.send_one(buffer, None, &ControlData::new())
     }
 
     /// As [`send_to`](Self::send_to), or [`send`](Self::send) without an address, in the way that
@@ -302,17 +284,17 @@ impl DatagramSocket {
         remote: impl Into<Option<SocketAddr>>,
         control: &ControlData,
     ) -> Operation<SendTo> {
-        self.send_one(buffer, remote.into(), Some(control))
+        self.send_one(buffer, remote.into(), control)
     }
 
     fn send_one(
         &self,
         buffer: Buffer,
         remote: Option<SocketAddr>,
-        control: Option<&ControlData>,
+        control: &ControlData,
     ) -> Operation<SendTo> {
-        let to = Destination { remote, control };
-        Operation::new(datagram::send_to(self.socket.core(), buffer, to))
+        let to = destination(remote, control);
+        Operation::new(datagram::send_to(self.socket.core(), buffer, &to))
     }
 
     /// Sends the filled part of each buffer of `chain`, as a datagram of its own, in one request;
@@ -351,7 +333,7 @@ impl DatagramSocket {
         chain: BufferChain,
         remote: impl Into<Option<SocketAddr>>,
     ) -> Operation<SendMessages> {
-        self.send_many(chain, remote.into(), None)
+        self.send_messages_with(chain, remote, &ControlData::new())
     }
 
     /// As [`send_messages`](Self::send_messages), all in the way that `control` says.
@@ -367,17 +349,15 @@ impl DatagramSocket {
         remote: impl Into<Option<SocketAddr>>,
         control: &ControlData,
     ) -> Operation<SendMessages> {
-        self.send_many(chain, remote.into(), Some(control))
+        let to = destination(remote.into(), control);
+        Operation::new(datagram::send_messages(self.socket.core(), chain, &to))
     }
+}
 
-    fn send_many(
-        &self,
-        chain: BufferChain,
-        remote: Option<SocketAddr>,
-        control: Option<&ControlData>,
-    ) -> Operation<SendMessages> {
-        let to = Destination { remote, control };
-        Operation::new(datagram::send_messages(self.socket.core(), chain, to))
+fn destination(remote: Option<SocketAddr>, control: &ControlData) -> Destination {
+    Destination {
+        remote,
+        control: control.to_raw(),
     }
 }
 
@@ -455,109 +435,5 @@ impl DatagramSocket {
         } else {
             Err(no_handler().into())
         })
-    }
-}
-
-/// Addresses that are fixed, and groups.
-impl DatagramSocket {
-    /// Fixes the only address that datagrams are exchanged with, once it is bound: what is sent
-    /// goes there unless the call says otherwise, and what comes from elsewhere is dropped
-    /// [wsk 5.4]. `None` lets go of it. A datagram that a dropped receive had taken before may
-    /// still come.
-    ///
-    /// IRQL: <= DISPATCH_LEVEL.
-    ///
-    /// # Errors
-    ///
-    /// [`InvalidState`](crate::ErrorKind::InvalidState): not bound; or what `WskControlSocket`
-    /// says, for example about an address of another family.
-    ///
-    /// [SIO_WSK_SET_REMOTE_ADDRESS](https://learn.microsoft.com/windows-hardware/drivers/network/sio-wsk-set-remote-address)
-    #[doc(alias = "SIO_WSK_SET_REMOTE_ADDRESS")]
-    #[doc(alias = "connect")]
-    pub fn set_remote_address(&self, remote: Option<SocketAddr>) -> Operation<SetOption> {
-        self.fix(SIO_WSK_SET_REMOTE_ADDRESS, remote)
-    }
-
-    /// Fixes the address that is sent to unless the call says otherwise, once it is bound; `None`
-    /// lets go of it. What is received may come from anywhere [wsk 5.4].
-    ///
-    /// IRQL: <= DISPATCH_LEVEL.
-    ///
-    /// # Errors
-    ///
-    /// As [`set_remote_address`](Self::set_remote_address).
-    ///
-    /// [SIO_WSK_SET_SENDTO_ADDRESS](https://learn.microsoft.com/windows-hardware/drivers/network/sio-wsk-set-sendto-address)
-    #[doc(alias = "SIO_WSK_SET_SENDTO_ADDRESS")]
-    pub fn set_send_to_address(&self, remote: Option<SocketAddr>) -> Operation<SetOption> {
-        self.fix(SIO_WSK_SET_SENDTO_ADDRESS, remote)
-    }
-
-    fn fix(&self, ioctl: u32, remote: Option<SocketAddr>) -> Operation<SetOption> {
-        let mut arguments = Arguments::none();
-        if let Some(remote) = remote {
-            let remote = SocketAddress::from(remote);
-            arguments.extra = pack(remote.as_bytes());
-            arguments.extra_length = remote.length();
-        }
-        let control = Control::ioctl(ioctl);
-        Operation::new(control::put(self.socket.core(), control, arguments))
-    }
-
-    /// Joins a multicast group: what is sent to it at the socket's port is received from now on,
-    /// until it [leaves](Self::leave) or is closed.
-    ///
-    /// IRQL: <= DISPATCH_LEVEL.
-    ///
-    /// # Errors
-    ///
-    /// What `WskControlSocket` says: `STATUS_INVALID_PARAMETER` for example, if the address is not
-    /// that of a group or the socket is a member already.
-    ///
-    /// ```no_run
-    /// use core::net::Ipv4Addr;
-    /// use wsk::{DatagramSocket, option::GroupV4};
-    ///
-    /// # async fn f(socket: &DatagramSocket) -> wsk::Result<()> {
-    /// let (group, interface) = (Ipv4Addr::new(239, 1, 2, 3), Ipv4Addr::UNSPECIFIED);
-    /// socket.join(GroupV4 { group, interface }).await
-    /// # }
-    /// ```
-    ///
-    /// [IP_ADD_MEMBERSHIP](https://learn.microsoft.com/windows/win32/winsock/ipproto-ip-socket-options)
-    #[doc(alias = "IP_ADD_MEMBERSHIP")]
-    #[doc(alias = "IPV6_ADD_MEMBERSHIP")]
-    pub fn join(&self, group: impl Into<Group>) -> Operation<SetOption> {
-        Operation::new(join(self.socket.core(), group.into()))
-    }
-
-    /// Leaves a multicast group that it has joined.
-    ///
-    /// IRQL: <= DISPATCH_LEVEL.
-    ///
-    /// # Errors
-    ///
-    /// What `WskControlSocket` says.
-    ///
-    /// [IP_DROP_MEMBERSHIP](https://learn.microsoft.com/windows/win32/winsock/ipproto-ip-socket-options)
-    #[doc(alias = "IP_DROP_MEMBERSHIP")]
-    #[doc(alias = "IPV6_DROP_MEMBERSHIP")]
-    pub fn leave(&self, group: impl Into<Group>) -> Operation<SetOption> {
-        Operation::new(leave(self.socket.core(), group.into()))
-    }
-}
-
-fn join(core: &CoreRef, group: Group) -> Started {
-    match group {
-        Group::V4(group) => set_option(core, &option::ipv4::ADD_MEMBERSHIP, group),
-        Group::V6(group) => set_option(core, &option::ipv6::ADD_MEMBERSHIP, group),
-    }
-}
-
-fn leave(core: &CoreRef, group: Group) -> Started {
-    match group {
-        Group::V4(group) => set_option(core, &option::ipv4::DROP_MEMBERSHIP, group),
-        Group::V6(group) => set_option(core, &option::ipv6::DROP_MEMBERSHIP, group),
     }
 }

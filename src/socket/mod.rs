@@ -12,6 +12,7 @@ pub(crate) mod control;
 pub(crate) mod datagram;
 pub(crate) mod exact;
 pub(crate) mod extension;
+pub(crate) mod group;
 pub(crate) mod halves;
 pub(crate) mod handle;
 pub(crate) mod ioctl;

@@ -4,6 +4,7 @@
 //! The files are compiled a second time here, with loom's atomics and cells under the name that
 //! they use for `core`'s.
 
+mod gate_scenarios;
 mod inspection;
 mod retained;
 mod scenarios;
@@ -23,6 +24,8 @@ mod rundown;
 #[path = "../../src/op/handshake.rs"]
 mod handshake;
 
+#[path = "../../src/nmr/gate.rs"]
+mod gate;
 #[path = "../../src/event/ticket.rs"]
 mod ticket;
 

@@ -8,7 +8,8 @@ use std::{
 };
 
 use crate::common::{Client, Wakes, address, block_on, buffer, passive, poll};
-use wsk::{Closer, ErrorKind, Executor};
+use crate::datagram::Scene;
+use wsk::{AddressFamily, Closer, ErrorKind, Executor};
 use wsk_sim::Rule;
 
 const SCHEDULES: u64 = 200;
@@ -117,6 +118,63 @@ fn close_while_calls_of_every_kind_run_waits_for_them() {
             drop(peer);
             client.end();
         });
+}
+
+#[test]
+fn close_of_a_datagram_socket_while_calls_run_waits_for_them() {
+    wsk_sim::builder()
+        .preempt_one_in(1)
+        .seeds(SCHEDULES, |sim| {
+            let scene = Scene::new(sim, AddressFamily::Inet);
+            let closer = scene.socket.closer();
+            let remote = scene.peer.local_addr();
+            let socket = Arc::new(scene.socket);
+            let (sender, receiver) = (socket.clone(), socket);
+            let callers = [
+                sim.spawn(move || {
+                    let (sent, same) = sender.send_to(buffer(b"x"), remote).wait(passive());
+                    assert_eq!(same[..], *b"x");
+                    sent.err().map(wsk::Error::kind)
+                }),
+                sim.spawn(move || {
+                    let (received, same) = receiver.receive_from(buffer(&[0; 8])).wait(passive());
+                    assert_eq!(same.capacity(), 8);
+                    received.err().map(wsk::Error::kind)
+                }),
+            ];
+            sim.at_dispatch(|| closer.close());
+            for caller in callers {
+                let ended = caller.join();
+                assert!(ended.is_none_or(is_closed), "{ended:?}");
+            }
+            drop(scene.peer);
+            scene.client.end();
+        });
+}
+
+/// What is kept for receives to come is not for those that the close cancels.
+#[test]
+fn close_of_a_datagram_socket_with_datagrams_kept_leaves_nothing() {
+    wsk_sim::seeds(SCHEDULES, |sim| {
+        let scene = Scene::new(sim, AddressFamily::Inet);
+        for _ in 0..3 {
+            drop(scene.socket.receive_from(buffer(&[0; 8])));
+            scene.send(b"for some");
+        }
+        let receive = scene.socket.receive_from(buffer(&[0; 8]));
+        let dropped = scene.socket.receive_from(buffer(&[0; 8]));
+        let closer = scene.socket.closer();
+        let closing = sim.spawn(move || closer.close());
+        drop(dropped);
+        let (received, filled) = receive.wait(passive());
+        match received {
+            Ok(datagram) => assert_eq!((datagram.length, &filled[..]), (8, &b"for some"[..])),
+            Err(error) => assert_eq!(error.kind(), ErrorKind::Cancelled),
+        }
+        closing.join();
+        drop((scene.socket, scene.peer));
+        scene.client.end();
+    });
 }
 
 #[test]

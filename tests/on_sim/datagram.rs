@@ -1,6 +1,9 @@
 //! Datagram sockets by call: sending, receiving, addresses that are fixed.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{
+    net::{SocketAddr, UdpSocket},
+    time::Duration,
+};
 
 use wsk::{
     AddressFamily, Buffer, BufferChain, Datagram, DatagramFlags, DatagramSocket, ErrorKind,
@@ -87,6 +90,38 @@ fn exchange_gives_data_and_addresses() {
             scene.end();
         });
     }
+}
+
+#[test]
+fn exchange_over_the_network_of_the_host() {
+    wsk_sim::builder().host_network().run(|sim| {
+        let client = Client::new();
+        let socket = DatagramSocket::open(&client.provider, AddressFamily::Inet);
+        let socket = socket.wait(passive()).expect("opened");
+        let local = any(AddressFamily::Inet);
+        socket.bind(local).wait(passive()).expect("bound");
+        let wanted = socket.set_option(&option::ipv4::RECEIVE_PACKET_INFO, true);
+        wanted.wait(passive()).expect("supported");
+        let address = socket.local_address().wait(passive()).expect("bound");
+        let peer = UdpSocket::bind(local).expect("loopback");
+        let remote = peer.local_addr().expect("bound");
+        // Dropped, before or after it has taken the datagram: the next one gets it.
+        let dropped = socket.receive_from(buffer(&[0; 16]));
+        peer.send_to(b"ping", address).expect("sent");
+        drop(dropped);
+        let (received, filled) = socket.receive_from(buffer(&[0; 16])).wait(passive());
+        let datagram = received.expect("received");
+        assert_eq!((&filled[..], datagram.remote), (&b"ping"[..], Some(remote)));
+        let info = datagram.ancillary().packet_info.expect("asked for");
+        assert_eq!(info.address, address.ip());
+        let send = socket.send_messages(chain(&[b"one", b""]), remote);
+        assert_eq!(send.wait(passive()).0, Ok(3));
+        let mut room = [0; 8];
+        let got = [(); 2].map(|()| sim.outside(|| peer.recv_from(&mut room)).expect("sent"));
+        assert_eq!(got, [(3, address), (0, address)]);
+        drop(socket);
+        client.end();
+    });
 }
 
 /// [wsk 8.8] Nothing but its length is special about it.

@@ -12,13 +12,13 @@ use wsk::{
 use wsk_sim::{Rule, Sim};
 
 /// Schedules for each way.
-const SCHEDULES: u64 = 60;
+pub const SCHEDULES: u64 = 60;
 const SHORT: Duration = Duration::from_micros(50);
 const LONG: Duration = Duration::from_secs(30);
 
 /// How a caller ends an operation.
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Way {
+pub enum Way {
     Await,
     Wait,
     /// The deadline may pass first, or not.
@@ -39,7 +39,7 @@ enum Way {
     DropElsewhere,
 }
 
-const WAYS: [Way; 16] = [
+pub const WAYS: [Way; 16] = [
     Way::Await,
     Way::Wait,
     Way::WaitShort,
@@ -60,7 +60,7 @@ const WAYS: [Way; 16] = [
 
 impl Way {
     /// Ends `operation` in this way. `None`: nobody wanted its result.
-    fn end<R>(self, sim: &Sim, mut operation: Operation<R>) -> Option<R::Output>
+    pub fn end<R>(self, sim: &Sim, mut operation: Operation<R>) -> Option<R::Output>
     where
         R: Request + 'static,
         R::Output: Send + 'static,
@@ -132,7 +132,7 @@ impl Way {
         }
     }
 
-    fn check<T>(self, result: Result<T>) -> Option<T> {
+    pub fn check<T>(self, result: Result<T>) -> Option<T> {
         result
             .map_err(|error| assert!(self.allows(error.kind()), "{self:?}: {error}"))
             .ok()

@@ -3,10 +3,11 @@
 
 use std::{sync::Arc, sync::Mutex, time::Duration};
 
-use crate::common::{address, buffer, passive};
+use crate::common::{Client, address, buffer, passive};
 use wsk::{
-    AddressFamily, Buffer, ErrorKind, Executor, ListenSocket, Provider, Registration, Result,
-    Spawner, Status, Version,
+    AddressFamily, Ancillary, Buffer, BufferChain, ControlData, DatagramEvents, DatagramIndication,
+    DatagramSocket, ErrorKind, Executor, ListenSocket, Provider, Received, Registration, Result,
+    RetainBudget, Spawner, Status, Version,
 };
 use wsk_sim::{Fault, Sim};
 
@@ -47,10 +48,19 @@ fn live(sim: &Sim) -> Result<()> {
 
 #[test]
 fn fault_anywhere_in_a_life_is_an_error_that_says_so() {
+    check_every_fault(live);
+}
+
+#[test]
+fn fault_anywhere_in_a_life_with_datagrams_is_an_error_that_says_so() {
+    check_every_fault(live_with_datagrams);
+}
+
+fn check_every_fault(life: fn(&Sim) -> Result<()>) {
     let runs: Arc<Mutex<Vec<Result<()>>>> = Arc::default();
     let seen = runs.clone();
     wsk_sim::every_fault(move |sim| {
-        let result = live(sim);
+        let result = life(sim);
         seen.lock().expect("not poisoned").push(result);
     });
     let runs = runs.lock().expect("not poisoned");
@@ -67,6 +77,88 @@ fn fault_anywhere_in_a_life_is_an_error_that_says_so() {
             .expect_err("a failure that nobody was told of");
         assert!(is_the_fault(*error), "{error}");
     }
+}
+
+/// Every call of a datagram socket.
+fn live_with_datagrams(sim: &Sim) -> Result<()> {
+    let registration = Registration::register(Version::V1_0, passive())?;
+    let provider = registration.try_capture()?;
+    let inet = AddressFamily::Inet;
+    let socket = DatagramSocket::open(&provider, inet).wait(passive())?;
+    socket.bind(address()).wait(passive())?;
+    assert_eq!(socket.local_address().wait(passive())?, address());
+    let peer = sim
+        .datagram_peer(([127, 0, 0, 1], 0).into())
+        .expect("a free one");
+    let remote = peer.local_addr();
+    let receive = socket.receive_from(Buffer::with_capacity(8)?);
+    peer.send_to(b"ping", address()).expect("sent");
+    let (received, ping) = receive.wait(passive());
+    assert_eq!((received?.remote, &ping[..]), (Some(remote), &b"ping"[..]));
+    let hops = Ancillary {
+        hop_limit: Some(3),
+        ..Ancillary::default()
+    };
+    let control = ControlData::encode(inet, &hops)?;
+    let (sent, ping) = socket.send_with(ping, remote, &control).wait(passive());
+    sent?;
+    assert_eq!(peer.receive().hops, Some(3));
+    socket.set_send_to_address(Some(remote)).wait(passive())?;
+    let mut chain = BufferChain::with_capacity(1)?;
+    chain.push(ping).map_err(|(error, _buffer)| error)?;
+    let (sent, _) = socket.send_messages(chain, None).wait(passive());
+    sent?;
+    assert_eq!(peer.receive_from().0, b"ping");
+    socket.close().wait(passive())
+}
+
+/// Receiving by event.
+fn live_with_events(sim: &Sim) -> Result<()> {
+    let registration = Registration::register(Version::V1_0, passive())?;
+    let provider = registration.try_capture()?;
+    let inet = AddressFamily::Inet;
+    let socket = DatagramSocket::open_with(&provider, inet, Consumer).wait(passive())?;
+    socket.bind(address()).wait(passive())?;
+    let peer = sim.datagram_peer(([127, 0, 0, 1], 0).into());
+    let peer = peer.expect("a free one");
+    socket.enable_receive_events()?;
+    peer.send_to(b"event", address()).expect("sent");
+    sim.sleep(Duration::from_secs(1));
+    socket.disable_receive_events().wait(passive())?;
+    socket.close().wait(passive())
+}
+
+struct Consumer;
+
+impl DatagramEvents for Consumer {
+    /// Retains it if there is memory for that, and else not.
+    fn receive_from<'call>(&self, indication: DatagramIndication<'call>) -> Received<'call> {
+        let Ok(budget) = RetainBudget::new(1000) else {
+            return indication.consume();
+        };
+        match indication.retain(&budget) {
+            Ok((received, _dropped)) => received,
+            Err(indication) => indication.consume(),
+        }
+    }
+}
+
+/// What fails in the event is told to the handler only, and nothing is left in either case.
+#[test]
+fn allocation_failing_anywhere_around_events_leaves_nothing() {
+    let allocations = wsk_sim::run(|sim| {
+        live_with_events(sim).expect("nothing fails");
+        sim.allocations()
+    });
+    let results: Vec<_> = (1..=allocations)
+        .map(|number| {
+            let builder = wsk_sim::builder().fail(Fault::Allocation, number);
+            builder.run(live_with_events)
+        })
+        .collect();
+    let failed: Vec<_> = results.iter().filter_map(|result| result.err()).collect();
+    assert!(failed.iter().copied().all(is_the_fault), "{failed:?}");
+    assert_eq!(failed.len() + 2, results.len(), "two are made in the event");
 }
 
 /// A capture that fails has no other status than that of a provider which is not ready.
@@ -232,9 +324,7 @@ fn request_without_memory_gives_its_buffer() {
             assert!(is_the_fault(error), "{error}");
         }
         // Closing needs no memory, whatever failed before [wsk 10.9].
-        if let Err(error) = connection.close().wait(passive()) {
-            assert_eq!(error.status(), Status::UNSUCCESSFUL);
-        }
+        connection.close().wait(passive()).expect("closed");
     });
 }
 
@@ -251,4 +341,20 @@ fn connect(sim: &Sim, registration: &Registration) -> Result<wsk::ConnectionSock
     let accepted = listener.accept().wait(passive())?;
     drop(peer);
     Ok(accepted.socket)
+}
+
+/// Nobody has seen it, but the documentation allows it [wsk 10.7]: the close says so, and nothing
+/// that the provider might still use is freed.
+#[test]
+fn close_that_fails_is_an_error_and_ends_the_socket() {
+    let builder = wsk_sim::builder().fail(Fault::Close(Status::UNSUCCESSFUL.as_raw()), 1);
+    builder.seeds(50, |sim| {
+        let client = Client::new();
+        let listener = client.listen();
+        let error = listener.close().wait(passive()).expect_err("made to fail");
+        assert_eq!(error.call(), "WskCloseSocket");
+        assert_eq!(error.status(), Status::UNSUCCESSFUL);
+        assert!(sim.connect(address()).is_err());
+        client.end();
+    });
 }

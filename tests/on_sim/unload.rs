@@ -6,11 +6,11 @@
 
 use std::{cell::RefCell, sync::Arc};
 
-use wsk::{AddressFamily, ListenSocket};
+use wsk::{AddressFamily, DatagramSocket, ListenSocket};
 use wsk_sim::Sim;
 use wsk_sys::wdk_sys::{DRIVER_OBJECT, NTSTATUS, PCUNICODE_STRING, PDRIVER_OBJECT, STATUS_SUCCESS};
 
-use crate::common::{Client, Wakes, address, buffer, poll};
+use crate::common::{Client, Wakes, address, buffer, passive, poll};
 
 const SCHEDULES: u64 = 1000;
 
@@ -77,6 +77,30 @@ fn unload_after_dropped_sockets_leaves_nothing() {
         drop(connection.send(buffer(b"on its way")));
         drop(connection);
         drop(peer);
+    });
+}
+
+#[test]
+fn unload_after_a_dropped_datagram_socket_leaves_nothing() {
+    unload_after(|sim, client| {
+        let socket = DatagramSocket::open(&client.provider, AddressFamily::Inet);
+        let socket = socket.wait(passive()).expect("opened");
+        socket.bind(address()).wait(passive()).expect("bound");
+        let peer = sim
+            .datagram_peer(([127, 0, 0, 1], 0).into())
+            .expect("a free one");
+        drop(socket.receive_from(buffer(&[0; 16])));
+        peer.send_to(b"for nobody", address()).expect("sent");
+        drop(socket.receive_from(buffer(&[0; 16])));
+        drop(socket.send_to(buffer(b"on its way"), peer.local_addr()));
+        drop(socket);
+    });
+}
+
+#[test]
+fn unload_after_an_abandoned_open_of_a_datagram_socket_leaves_nothing() {
+    unload_after(|_, client| {
+        drop(DatagramSocket::open(&client.provider, AddressFamily::Inet6));
     });
 }
 

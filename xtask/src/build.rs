@@ -37,11 +37,27 @@ pub struct Driver {
     pub image: &'static str,
 }
 
-/// Every sample driver.
-pub const DRIVERS: [Driver; 1] = [Driver {
+impl Driver {
+    /// The file name of its image.
+    pub fn file_name(&self) -> String {
+        format!("{}.sys", self.image)
+    }
+}
+
+/// The TCP echo server.
+pub const ECHO: Driver = Driver {
     package: "wsk-echo",
     image: "wsk_echo",
-}];
+};
+
+/// The TCP server that decides who may connect.
+pub const GATEKEEPER: Driver = Driver {
+    package: "wsk-gate",
+    image: "wsk_gate",
+};
+
+/// Every sample driver.
+pub const DRIVERS: [Driver; 2] = [ECHO, GATEKEEPER];
 
 /// The static library of what Wine lacks.
 const WINE_LIBRARY: &str = "wine_ntoskrnl";
@@ -121,7 +137,7 @@ pub fn build(kit: &Kit, driver: &Driver, flavour: Flavour) -> Result<PathBuf> {
 
     let built = paths::target("windows").join(X64).join(flavour.profile());
     let output = paths::target("driver").join(X64).join(flavour.name());
-    let sys = output.join(format!("{image}.sys"));
+    let sys = output.join(driver.file_name());
     stamp::create_parent(&sys)?;
     for file in [format!("{image}.pdb"), format!("deps/{image}.map")] {
         let from = built.join(file);

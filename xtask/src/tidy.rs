@@ -2,9 +2,9 @@
 //!
 //! Called by `cargo xtask test` as well. Every file that Git tracks, or would track, is read once;
 //! each check looks at one file and adds findings; all findings are printed, sorted, at the end.
-//! `text` checks lines of any file, `rust` the tokens of Rust sources, `contract` the cited rules;
-//! `exceptions` holds what was allowed on purpose, with reasons. Formatting and Clippy are steps of
-//! `cargo xtask test`; what they check is not checked again here.
+//! `text` checks lines of any file, `rust` the tokens of Rust sources, `contract` the cited rules,
+//! `soundness` the table of lessons; `exceptions` holds what was allowed on purpose, with reasons.
+//! Formatting and Clippy are steps of `cargo xtask test`; they are not repeated here.
 
 use std::fmt;
 use std::fs;
@@ -19,6 +19,7 @@ use exceptions::Exceptions;
 pub mod contract;
 mod exceptions;
 mod rust;
+mod soundness;
 mod text;
 
 /// Options of `cargo xtask tidy`.
@@ -104,6 +105,7 @@ fn check(sources: &[Source]) -> Result<Vec<Finding>> {
             rust::check(source, &mut exceptions, &mut findings);
         }
     }
+    soundness::check(read(soundness::PATH)?, sources, &mut findings);
     exceptions.report_unused(&mut findings);
     findings.sort();
     Ok(findings)
@@ -156,14 +158,16 @@ mod tests {
         let sources = [
             source(contract::PATH, "3.5 A rule.\n"),
             source(exceptions::PATH, "unsafe src/gone.rs: it was there once\n"),
+            source(soundness::PATH, ""),
             source("src/a.rs", "fn a() { unsafe { b() } } \n"),
         ];
         let findings = check(&sources).unwrap();
         let found: Vec<_> = findings.iter().map(ToString::to_string).collect();
-        assert_eq!(found.len(), 5, "{found:#?}");
-        assert!(found[0].starts_with("src/a.rs:1: "), "{found:#?}");
+        assert_eq!(found.len(), 6, "{found:#?}");
+        assert!(found[0].starts_with("docs/SOUNDNESS.md:1: "), "{found:#?}");
+        assert!(found[1].starts_with("src/a.rs:1: "), "{found:#?}");
         assert!(
-            found[4].starts_with("xtask/data/tidy.txt:1: "),
+            found[5].starts_with("xtask/data/tidy.txt:1: "),
             "{found:#?}"
         );
     }

@@ -114,19 +114,25 @@ fn source(address: IpAddr) -> IpAddr {
     }
 }
 
+/// Decides, and counts that before anybody can see it.
 async fn decide(inspection: Inspection, admitted: bool, statistics: &Statistics) -> Result<()> {
-    let (decided, counter) = if admitted {
-        (inspection.accept().await, Counter::Accepted)
+    let decided = if admitted {
+        statistics.count(Counter::Accepted);
+        inspection.accept().await
     } else {
-        (inspection.reject().await, Counter::RejectedByRate)
+        statistics.count(Counter::RejectedByRate);
+        inspection.reject().await
     };
     match decided {
-        Ok(()) => statistics.count(counter),
-        Err(error) => match error.kind() {
-            // The client has given up, or the driver unloads.
-            ErrorKind::ConnectionLost | ErrorKind::Closed | ErrorKind::Cancelled => {}
-            _ => return Err(error),
-        },
+        Err(error) if !is_end(error.kind()) => Err(error),
+        _ => Ok(()),
     }
-    Ok(())
+}
+
+/// The client has given up, or the driver unloads.
+fn is_end(kind: ErrorKind) -> bool {
+    matches!(
+        kind,
+        ErrorKind::Cancelled | ErrorKind::Closed | ErrorKind::ConnectionLost
+    )
 }

@@ -9,61 +9,61 @@ use wsk_sys::{CMSGHDR, SOCKADDR, wdk_sys::STATUS_PENDING};
 
 use super::{Started, start};
 use crate::{
-    ancillary::ControlData,
     mem::{buffer::Buffer, chain::BufferChain},
     op::{
         core::CoreRef,
-        slot::{Arguments, Payload, Prepared, Refusal},
+        slot::{Arguments, Extra, Payload, Prepared, Refusal},
     },
     status::{Error, Status},
 };
 
+/// How much control data a receive has room for.
+#[expect(clippy::cast_possible_truncation, reason = "128")]
+const CONTROL_ROOM: u32 = size_of::<Extra>() as u32;
+
 /// Where datagrams go, and what goes with them.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Destination<'a> {
+pub(crate) struct Destination {
     /// None: the address that was fixed before [wsk 9.3].
     pub(crate) remote: Option<SocketAddr>,
-    pub(crate) control: Option<&'a ControlData>,
+    /// Control data, and how many bytes of it.
+    pub(crate) control: (Extra, u32),
 }
 
-impl Destination<'_> {
-    fn arguments(self) -> Arguments {
+impl Destination {
+    fn arguments(&self) -> Arguments {
         let mut arguments = Arguments::none();
         if let Some(remote) = self.remote {
             arguments.remote = remote.into();
         }
-        if let Some(control) = self.control {
-            (arguments.extra, arguments.extra_length) = control.to_raw();
-        }
+        (arguments.extra, arguments.extra_length) = self.control;
         arguments
     }
 
-    /// The address and the control data in the slot; null for none.
-    fn resolve(self, prepared: &Prepared, length: u32) -> (*mut SOCKADDR, *mut CMSGHDR) {
+    /// What WSK is given: the address, and the control data with its length; null for none.
+    fn resolve(&self, prepared: &Prepared) -> (*mut SOCKADDR, u32, *mut CMSGHDR) {
         let remote = match self.remote {
             Some(_) => prepared.remote(),
             None => null_mut(),
         };
-        let control = match length {
-            0 => null_mut(),
-            _ => prepared.extra(),
-        };
-        (remote, control)
+        match self.control {
+            (_, 0) => (remote, 0, null_mut()),
+            (_, length) => (remote, length, prepared.extra()),
+        }
     }
 }
 
 /// WskSendTo of the filled part, as one datagram.
-pub(crate) fn send_to(socket: &CoreRef, buffer: Buffer, to: Destination<'_>) -> Started {
+pub(crate) fn send_to(socket: &CoreRef, buffer: Buffer, to: &Destination) -> Started {
     let mut arguments = to.arguments();
     arguments.data = buffer.filled_part();
-    let length = arguments.extra_length;
     start(
         socket,
         "WskSendTo",
         Payload::Send(buffer),
         arguments,
         |table, socket, prepared| {
-            let (remote, control) = to.resolve(prepared, length);
+            let (remote, length, control) = to.resolve(prepared);
             let (data, irp) = (prepared.data(), prepared.irp);
             // SAFETY: an open datagram socket; description, address and control data lie in the
             // slot, and the buffer is the payload, until completion [wsk 3.12, 3.13]; its length
@@ -76,11 +76,7 @@ pub(crate) fn send_to(socket: &CoreRef, buffer: Buffer, to: Destination<'_>) -> 
 }
 
 /// WskSendMessages of the filled parts, each as one datagram.
-pub(crate) fn send_messages(
-    socket: &CoreRef,
-    mut chain: BufferChain,
-    to: Destination<'_>,
-) -> Started {
+pub(crate) fn send_messages(socket: &CoreRef, mut chain: BufferChain, to: &Destination) -> Started {
     let list = chain.list();
     let payload = Payload::Chain(chain);
     if list.is_null() {
@@ -88,14 +84,13 @@ pub(crate) fn send_messages(
         return Err(Refusal { error, payload });
     }
     let arguments = to.arguments();
-    let length = arguments.extra_length;
     start(
         socket,
         "WskSendMessages",
         payload,
         arguments,
         |table, socket, prepared| {
-            let (remote, control) = to.resolve(prepared, length);
+            let (remote, length, control) = to.resolve(prepared);
             let irp = prepared.irp;
             // SAFETY: as in `send_to`; the list lies in the memory of the chain, which is the
             // payload.
@@ -111,7 +106,7 @@ pub(crate) fn send_messages(
 pub(crate) fn receive_from(socket: &CoreRef, buffer: Buffer) -> Started {
     let mut arguments = Arguments::none();
     arguments.data = buffer.rest(0);
-    arguments.extra_length = ControlData::ROOM;
+    arguments.extra_length = CONTROL_ROOM;
     start(
         socket,
         "WskReceiveFrom",

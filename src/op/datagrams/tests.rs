@@ -114,7 +114,8 @@ impl Model {
         let id = self.provider.remove(at);
         self.cancelled.retain(|other| *other != id);
         self.slots.0[id].1 = Some(self.sent);
-        self.slots.entry(id).complete(Some(self.sent));
+        self.datagrams
+            .complete(&mut self.slots, id, Some(self.sent));
         self.sent += 1;
         self.settle();
     }
@@ -123,7 +124,7 @@ impl Model {
     fn end_cancelled(&mut self) {
         if let Some(id) = self.cancelled.pop() {
             self.provider.retain(|other| *other != id);
-            self.slots.entry(id).complete(None);
+            self.datagrams.complete(&mut self.slots, id, None);
             self.settle();
         }
     }
@@ -181,7 +182,7 @@ impl Model {
         let id = self.wanted.remove(at);
         self.ready.retain(|other| *other != id);
         self.cancel_by_reader(id);
-        self.slots.entry(id).abandon();
+        self.datagrams.abandon(&mut self.slots, id);
         self.settle();
     }
 
@@ -267,8 +268,8 @@ fn empty_datagram_is_kept_too() {
         assert_eq!(passed_on, id == 0);
         if id == 0 {
             slots.0[0].1 = Some(0);
-            slots.entry(0).abandon();
-            slots.entry(0).complete(Some(0));
+            datagrams.abandon(&mut slots, 0);
+            datagrams.complete(&mut slots, 0, Some(0));
             assert_eq!(datagrams.next_step(&mut slots), None);
         }
     }

@@ -3,8 +3,9 @@
 //! Read by `main`; the commands take its structs as their whole input. Knows nothing of how they
 //! are carried out.
 
+use std::ffi::OsString;
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
@@ -36,6 +37,9 @@ pub enum Command {
     Reset(ResetArgs),
     /// Expect to be refused, or closed without data.
     Refused(RefusedArgs),
+    /// Connect from sources that a gatekeeper lets in and from others that it refuses; compare with
+    /// what it counts.
+    Gate(GateArgs),
 }
 
 /// Whom to connect to, and how often.
@@ -107,6 +111,41 @@ pub struct RefusedArgs {
     /// How long the peer has to refuse or close each connection.
     #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = parse_seconds)]
     pub timeout: Duration,
+}
+
+/// Arguments of `gate`.
+#[derive(Clone, Debug, Args)]
+pub struct GateArgs {
+    /// Address of the server, such as 127.0.0.1:40008.
+    #[arg(long)]
+    pub addr: SocketAddr,
+    /// A source that is let in, an address of this host such as 127.0.0.2 (may be repeated).
+    #[arg(long, value_name = "IP", required_unless_present = "refused")]
+    pub admitted: Vec<IpAddr>,
+    /// A source that is refused (may be repeated).
+    #[arg(long, value_name = "IP")]
+    pub refused: Vec<IpAddr>,
+    /// Connections from each source, one after the other.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=MOST_EACH))]
+    pub connections: u32,
+    /// Connections of each admitted source that are let in; those behind must be refused. Without
+    /// it all are let in.
+    #[arg(long, value_name = "CONNECTIONS")]
+    pub rate: Option<u32>,
+    /// Messages to send on each connection that is let in.
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..))]
+    pub messages: u64,
+    /// Command that prints the driver's counters, a line `name=number` for each; asked before and
+    /// after. Nobody else may connect meanwhile.
+    #[arg(long, value_name = "PROGRAM", num_args = 1..)]
+    pub query: Vec<OsString>,
+    /// Longest wait without progress: to connect, for a message, for the end of a connection, for
+    /// the counters.
+    #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = parse_seconds)]
+    pub timeout: Duration,
+    /// Write the result to this file as JSON.
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
 }
 
 /// Sizes of messages in bytes, both ends included; never empty, never 0.
@@ -194,11 +233,12 @@ fn parse_seconds(text: &str) -> Result<Duration, String> {
         .ok_or_else(|| format!("write seconds, more than 0 and at most {MAX_SECONDS}"))
 }
 
+const MOST_EACH: i64 = 10_000;
 const MAX_SIZE: u64 = 1 << 40;
 const MAX_SECONDS: f64 = 86_400.0;
 
 const EXIT_CODES: &str = "\
-Exit codes (of several failures the lowest of 3..7 decides):
+Exit codes (of several failures the lowest of 3..8 decides):
   0  all went as expected
   1  trouble of the harness itself, such as a JSON file that cannot be written
   2  wrong usage
@@ -206,7 +246,8 @@ Exit codes (of several failures the lowest of 3..7 decides):
   4  a connection was closed, reset or broken before its time
   5  a deadline passed
   6  a connection was refused or could not be established
-  7  `refused` only: a connection was served";
+  7  `refused`, `gate`: a connection was served that had to be refused
+  8  `gate`: the driver counts otherwise than the clients";
 
 #[cfg(test)]
 mod tests {

@@ -3,10 +3,10 @@
 //! Used by every command. Knows nothing of what is said on a connection.
 
 use std::future::Future;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use anyhow::Context;
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout_at;
 
 use crate::failure::{Cause, Failure};
@@ -29,8 +29,28 @@ impl Connection {
     /// # Errors
     /// [`Cause::Refused`] or [`Cause::ConnectTimedOut`].
     pub async fn open(addr: SocketAddr, number: u32, limit: Limit) -> Result<Self, Failure> {
+        Self::open_from(None, addr, number, limit).await
+    }
+
+    /// Connects to `addr` within `limit`, from the address `source` of this host if there is one.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub async fn open_from(
+        source: Option<IpAddr>,
+        addr: SocketAddr,
+        number: u32,
+        limit: Limit,
+    ) -> Result<Self, Failure> {
         let connecting = async {
-            let stream = TcpStream::connect(addr).await?;
+            let socket = match addr {
+                SocketAddr::V4(_) => TcpSocket::new_v4()?,
+                SocketAddr::V6(_) => TcpSocket::new_v6()?,
+            };
+            if let Some(source) = source {
+                socket.bind(SocketAddr::new(source, 0))?;
+            }
+            let stream = socket.connect(addr).await?;
             stream.set_nodelay(true)?;
             Ok(stream)
         };

@@ -3,10 +3,8 @@
 //! Called by [`run`](crate::run). Holds what the connections share: the count of messages and the
 //! progress bar.
 
-use std::fs::File;
-use std::io::{self, BufWriter, Write};
+use std::io::Write;
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::Context;
@@ -17,6 +15,7 @@ use crate::cli::EchoArgs;
 use crate::connect::{self, Connection};
 use crate::exchange::{self, Plan};
 use crate::failure::Failure;
+use crate::json::JsonFile;
 use crate::limit::Limit;
 use crate::report::{Report, Tally};
 
@@ -89,34 +88,4 @@ fn progress_bar(args: &EchoArgs) -> anyhow::Result<ProgressBar> {
         .saturating_mul(u64::from(args.target.connections));
     let style = "{bar:40} {human_pos}/{human_len} messages, {eta} left";
     Ok(ProgressBar::new(messages).with_style(ProgressStyle::with_template(style)?))
-}
-
-struct JsonFile<'a> {
-    path: &'a Path,
-    file: BufWriter<File>,
-}
-
-impl<'a> JsonFile<'a> {
-    fn create(path: &'a Path) -> anyhow::Result<Self> {
-        let created = File::create(path);
-        let file = created.with_context(|| {
-            format!(
-                "could not create {}: does its folder exist, may you write there?",
-                path.display()
-            )
-        })?;
-        Ok(Self {
-            path,
-            file: BufWriter::new(file),
-        })
-    }
-
-    fn write(mut self, report: &Report) -> anyhow::Result<()> {
-        let written = serde_json::to_writer_pretty(&mut self.file, report)
-            .map_err(io::Error::from)
-            .and_then(|()| writeln!(self.file))
-            .and_then(|()| self.file.flush());
-        written
-            .with_context(|| format!("could not write {}: is the disk full?", self.path.display()))
-    }
 }

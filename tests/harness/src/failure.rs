@@ -87,6 +87,14 @@ pub enum Cause {
     /// The connection was neither established nor refused in time.
     #[error("timed out after {} s while connecting", .0.as_secs_f64())]
     ConnectTimedOut(std::time::Duration),
+    /// What came first is not the line that says that the connection is let in.
+    #[error("greeting: expected {expected:?}, got {:?}", String::from_utf8_lossy(.got))]
+    Greeting {
+        /// The line that the server owes.
+        expected: String,
+        /// As many bytes as that.
+        got: Vec<u8>,
+    },
     /// Data came back where a refusal was expected.
     #[error(
         "served: expected to be refused or closed without data, got {}: {}",
@@ -105,7 +113,7 @@ impl Cause {
     #[must_use]
     pub fn exit(&self) -> Exit {
         match self {
-            Self::Mismatch { .. } | Self::Surplus { .. } => Exit::Mismatch,
+            Self::Mismatch { .. } | Self::Surplus { .. } | Self::Greeting { .. } => Exit::Mismatch,
             Self::EndedEarly { .. } => Exit::EndedEarly,
             Self::TimedOut { .. } | Self::ConnectTimedOut(_) => Exit::TimedOut,
             Self::Refused(_) => Exit::Refused,
@@ -121,7 +129,10 @@ impl Cause {
             | Self::Surplus { offset, .. }
             | Self::EndedEarly { offset, .. }
             | Self::TimedOut { offset, .. } => Some(*offset),
-            Self::Refused(_) | Self::ConnectTimedOut(_) | Self::Served { .. } => None,
+            Self::Refused(_)
+            | Self::ConnectTimedOut(_)
+            | Self::Greeting { .. }
+            | Self::Served { .. } => None,
         }
     }
 
@@ -162,8 +173,10 @@ impl Cause {
                 "does the driver still accept, and does the host answer at all? On a slow \
                  machine raise --timeout"
             }
+            Self::Greeting { .. } => "is this the address of a gatekeeper?",
             Self::Served { .. } => {
-                "is the driver stopped, or below its maximum number of connections?"
+                "is the driver stopped, or below its maximum number of connections? A gatekeeper: \
+                 do its rules refuse this source, is its period over?"
             }
         }
     }
@@ -234,6 +247,8 @@ pub enum Expected {
     },
     /// Nothing: all that was sent has come back.
     Nothing,
+    /// The line that says that the connection is let in.
+    Greeting,
     /// End of file in answer to ours.
     EndOfFile,
     /// The peer closing or resetting the connection, or refusing it.
@@ -245,6 +260,7 @@ impl fmt::Display for Expected {
         match self {
             Self::Echo { outstanding } => write!(f, "the echo of {} sent", Bytes(*outstanding)),
             Self::Nothing => write!(f, "nothing before more is sent"),
+            Self::Greeting => write!(f, "the line that says that it is let in"),
             Self::EndOfFile => write!(f, "end of file"),
             Self::PeerToEnd => write!(f, "the peer to end the connection"),
         }
@@ -312,6 +328,8 @@ pub enum Exit {
     Refused = 6,
     /// A connection was served where a refusal was expected.
     Served = 7,
+    /// The driver counts otherwise than the clients.
+    Miscounted = 8,
 }
 
 impl Exit {

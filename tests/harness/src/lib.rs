@@ -1,11 +1,12 @@
 //! A user-mode TCP client that exercises the sample drivers: the peer of every test that loads one
 //! for real.
 //!
-//! `main` parses the command line ([`cli`]) and calls [`run`], which hands over to one of four
-//! commands: [`echo`], [`hold`], [`reset`], [`refused`]. These open connections ([`connect`])
-//! within a [`limit`]; the first two let each run an [`exchange`] of verified [`content`]. What
-//! goes wrong is a [`failure`]; `echo` sums up in a [`report`]. The client knows TCP and the echo
-//! contract alone: nothing of drivers, Windows or Wine.
+//! `main` parses the command line ([`cli`]) and calls [`run`], which hands over to one of five
+//! commands: [`echo`], [`hold`], [`reset`], [`refused`], [`gate`]. These open connections
+//! ([`connect`]) within a [`limit`]; `echo`, `hold` and `gate` let each run an [`exchange`] of
+//! verified [`content`]. What goes wrong is a [`failure`]; `echo` sums up in a [`report`], and
+//! writes it as [`json`] like `gate`. The client knows TCP and the echo contract alone: nothing of
+//! drivers, Windows or Wine. What asks a gatekeeper for its counters is a program that it is told.
 
 pub mod cli;
 pub mod connect;
@@ -13,7 +14,9 @@ pub mod content;
 pub mod echo;
 pub mod exchange;
 pub mod failure;
+pub mod gate;
 pub mod hold;
+pub mod json;
 pub mod limit;
 pub mod refused;
 pub mod report;
@@ -39,6 +42,14 @@ pub async fn run(
         Command::Hold(args) => hold::run(args, out).await?,
         Command::Reset(args) => reset::run(args, out).await?,
         Command::Refused(args) => refused::run(args, out).await?,
+        Command::Gate(args) => {
+            let found = gate::run(args, out).await?;
+            for miscount in &found.miscounts {
+                writeln!(err, "{miscount}")?;
+            }
+            show(&found.failures, err)?;
+            return Ok(found.exit());
+        }
     };
     show(&failures, err)?;
     Ok(Exit::of(&failures))

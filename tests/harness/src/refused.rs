@@ -47,10 +47,13 @@ pub async fn run(args: &RefusedArgs, out: &mut impl Write) -> anyhow::Result<Vec
 }
 
 /// How a connection was turned away.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Turned {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Turned {
+    /// It was not established.
     Refused,
+    /// It was reset.
     Reset,
+    /// It was closed.
     Closed,
 }
 
@@ -65,8 +68,21 @@ impl fmt::Display for Turned {
 }
 
 async fn one(addr: SocketAddr, number: u32, limit: Limit) -> Result<(u32, Turned), Failure> {
-    let turned = match Connection::open(addr, number, limit).await {
-        Err(failure) => at_connecting(&failure.cause).ok_or(failure)?,
+    let opened = Connection::open(addr, number, limit).await;
+    Ok((number, turned_away(opened, number, limit).await?))
+}
+
+/// How a connection is turned away, whether it could be opened or not.
+///
+/// # Errors
+/// If it is served, or nothing happens within `limit`.
+pub async fn turned_away(
+    opened: Result<Connection, Failure>,
+    number: u32,
+    limit: Limit,
+) -> Result<Turned, Failure> {
+    match opened {
+        Err(failure) => at_connecting(&failure.cause).ok_or(failure),
         Ok(Connection {
             local, mut stream, ..
         }) => probe(&mut stream, number, limit)
@@ -75,9 +91,8 @@ async fn one(addr: SocketAddr, number: u32, limit: Limit) -> Result<(u32, Turned
                 connection: number,
                 local,
                 cause,
-            })?,
-    };
-    Ok((number, turned))
+            }),
+    }
 }
 
 /// How a connection was turned away that could not be opened. The reset of one that was established

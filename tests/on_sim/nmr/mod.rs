@@ -2,15 +2,21 @@
 //! write down what happens to them.
 //!
 //! - `pair`: one client and one provider
+//! - `crowd`: many modules, many schedules
+//! - `faulty`: peers in C that break the rules, hangs, faults
+//! - `versions`: an interface by hand, of several versions
 //! - `subsystem`: WSK as the provider
 
+mod crowd;
+mod faulty;
 mod pair;
 mod subsystem;
+mod versions;
 
 use std::{
     sync::{
         Arc, Mutex,
-        atomic::{AtomicU32, AtomicUsize, Ordering::SeqCst},
+        atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering::SeqCst},
     },
     time::Duration,
 };
@@ -95,6 +101,7 @@ pub struct Context {
     log: Arc<Log>,
     /// A context may keep its own binding.
     client: Option<Binding<Counter, AsProvider>>,
+    alive: AtomicBool,
 }
 
 impl Context {
@@ -103,7 +110,12 @@ impl Context {
         Self {
             log: log.clone(),
             client: client.cloned(),
+            alive: AtomicBool::new(true),
         }
+    }
+
+    fn check_alive(&self) {
+        assert!(self.alive.load(SeqCst), "called after the cleanup");
     }
 }
 
@@ -111,15 +123,18 @@ impl Drop for Context {
     fn drop(&mut self) {
         let before = self.log.contexts.fetch_sub(1, SeqCst);
         assert!(before > 0, "dropped twice");
+        assert!(self.alive.swap(false, SeqCst), "dropped twice");
     }
 }
 
 impl Count for Context {
     fn add(&self, by: u32) -> u32 {
+        self.check_alive();
         self.log.sum.fetch_add(by, SeqCst) + by
     }
 
     fn report(&self) {
+        self.check_alive();
         let binding = self.client.as_ref().expect("a provider's context");
         if let Ok(client) = binding.enter() {
             client.sum(self.log.sum.load(SeqCst));
@@ -129,6 +144,7 @@ impl Count for Context {
 
 impl Listen for Context {
     fn sum(&self, sum: u32) {
+        self.check_alive();
         self.log.heard.store(sum, SeqCst);
     }
 }
@@ -210,12 +226,30 @@ fn module(log: &Arc<Log>, declines: bool) -> Module {
     Module { log, declines }
 }
 
+/// A client that declines every provider, or none.
+pub fn try_client_that(log: &Arc<Log>, declines: bool) -> Result<Client> {
+    Client::register(id(1), module(log, declines), passive())
+}
+
+/// A provider that declines every client, or none.
+pub fn try_provider_that(log: &Arc<Log>, declines: bool) -> Result<Provider> {
+    Provider::register(id(2), module(log, declines), passive())
+}
+
+pub fn try_client(log: &Arc<Log>) -> Result<Client> {
+    try_client_that(log, false)
+}
+
+pub fn try_provider(log: &Arc<Log>) -> Result<Provider> {
+    try_provider_that(log, false)
+}
+
 pub fn client(log: &Arc<Log>) -> Client {
-    Client::register(id(1), module(log, false), passive()).expect("registered")
+    try_client(log).expect("registered")
 }
 
 pub fn provider(log: &Arc<Log>) -> Provider {
-    Provider::register(id(2), module(log, false), passive()).expect("registered")
+    try_provider(log).expect("registered")
 }
 
 /// Both, in the order that the seed says.

@@ -8,7 +8,7 @@ use std::{
 use wsk::{ErrorKind, nmr};
 use wsk_sim::builder;
 
-use super::{Client, Count, Listen, Log, Provider, client, id, module, pair, provider};
+use super::{Count, Listen, Log, client, pair, provider, try_client_that, try_provider_that};
 use crate::common::{block_on, passive};
 
 const SCHEDULES: u64 = 300;
@@ -128,10 +128,8 @@ fn pair_of_which_one_declines_leaves_nothing() {
     for (client_declines, provider_declines) in [(true, false), (false, true), (true, true)] {
         wsk_sim::seeds(100, move |sim| {
             let log = Arc::new(Log::default());
-            let handler = module(&log, provider_declines);
-            let provider = Provider::register(id(2), handler, passive()).expect("registered");
-            let handler = module(&log, client_declines);
-            let client = Client::register(id(1), handler, passive()).expect("registered");
+            let provider = try_provider_that(&log, provider_declines).expect("registered");
+            let client = try_client_that(&log, client_declines).expect("registered");
             sim.sleep(Duration::from_millis(10));
             assert_eq!(log.contexts(), 0);
             assert!(log.clients.lock().expect("not poisoned").is_empty());

