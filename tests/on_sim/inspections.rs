@@ -93,7 +93,6 @@ impl Judge {
                     // Whether it is heard, nobody waits for.
                     self.with(|log| log.undecided.insert(id));
                     drop(inspection.accept());
-                    continue;
                 }
                 _ => {
                     self.with(|log| log.undecided.insert(id));
@@ -213,7 +212,7 @@ fn disturbed(sim: &Sim) -> Counts {
     };
     let peers: Vec<_> = (0..PEERS).map(|_| spawn(Judge::connect)).collect();
     let owners = [Judge::decide, Judge::decide, Judge::take].map(spawn);
-    let closed_early = sim.seed() % 2 == 0;
+    let closed_early = sim.seed().is_multiple_of(2);
     let mut listener = Some(listener);
     if closed_early {
         sim.sleep(Duration::from_millis(5 + sim.seed() % 20));
@@ -226,7 +225,7 @@ fn disturbed(sim: &Sim) -> Counts {
     judge.with(|log| log.over = true);
     owners.into_iter().for_each(Task::join);
     let left = judge.with(|log| std::mem::take(&mut log.kept));
-    if sim.seed() % 3 == 0 {
+    if sim.seed().is_multiple_of(3) {
         drop(left);
         drop(listener);
     } else {
