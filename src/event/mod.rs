@@ -27,4 +27,4 @@ pub(crate) mod indication;
 pub(crate) mod inspect;
 pub(crate) mod listen;
 pub(crate) mod offer;
-mod ticket;
+pub(crate) mod ticket;

@@ -274,3 +274,41 @@ fn flood_above_the_limits_is_met_by_the_policies() {
         });
     }
 }
+
+struct Panics;
+
+impl ListenEvents for Panics {
+    fn accept(&self, _offer: Offer<'_>) {
+        panic!("a mistake of the driver's");
+    }
+}
+
+/// A panic does not unwind into WSK: everything ends where it happens, as by the bugcheck of a
+/// driver's panic handler. The test runs itself again, as a process that comes to its end.
+#[test]
+fn handler_that_panics_ends_everything_at_once() {
+    const AGAIN: &str = "WSK_TEST_HANDLER_PANICS";
+    if std::env::var_os(AGAIN).is_some() {
+        return wsk_sim::run(|sim| {
+            let client = Client::new();
+            let listener = open(&client, Panics, false);
+            by_event(&listener);
+            drop(sim.connect(address()).map(|peer| peer.read(1)));
+            println!("the handler has returned");
+        });
+    }
+    let program = std::env::current_exe().expect("this program has a path");
+    let name = "listen_races::handler_that_panics_ends_everything_at_once";
+    let child = std::process::Command::new(program)
+        .args(["--exact", name, "--nocapture"])
+        .env(AGAIN, "")
+        .output()
+        .expect("this program can be started again");
+    let output =
+        [child.stdout, child.stderr].map(|text| String::from_utf8_lossy(&text).into_owned());
+    let [stdout, stderr] = output;
+    assert!(!child.status.success());
+    assert!(stderr.contains("a mistake of the driver's"), "{stderr}");
+    assert!(stderr.contains("cannot unwind"), "{stderr}");
+    assert!(!stdout.contains("the handler has returned"), "{stdout}");
+}
