@@ -103,8 +103,8 @@ impl Provider {
     /// Listeners accept by event as soon as they are bound. A socket without a handler has the
     /// events too: a listener refuses the connections that no pending accept takes; the data of a
     /// connection is refused and waits for a receive; datagrams that no pending receive takes are
-    /// lost [wsk 8.5]. A connection that is [given](crate::ConnectionSocket::set_events) a
-    /// handler later may have refused data by then:
+    /// lost [wsk 8.5]. A connection that is [given](crate::ConnectionSocket::set_events) a handler
+    /// later may have refused data by then:
     /// [`resume_receive_events`](crate::ConnectionSocket::resume_receive_events).
     ///
     /// IRQL: <= DISPATCH_LEVEL.
