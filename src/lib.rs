@@ -106,6 +106,7 @@ pub use self::{
         inspect::{InspectId, InspectRequest, Inspection, Verdict},
         listen::ListenEvents,
         offer::Offer,
+        ticket::Decision,
     },
     exec::{Executor, Spawner},
     flags::{DatagramFlags, SendFlags},
