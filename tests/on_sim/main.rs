@@ -23,6 +23,7 @@ mod halves;
 mod ioctl;
 mod listen;
 mod listen_events;
+mod names;
 mod nmr;
 mod operation;
 mod option;

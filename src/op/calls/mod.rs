@@ -1,7 +1,7 @@
 //! The WSK calls themselves, one function each.
 //!
 //! `table` knows the dispatch tables of the categories; `make` has the calls that make sockets,
-//! `client` those that need no socket, `address` those about addresses, `control` options and
+//! `client` and `names` those that need no socket, `address` those about addresses, `control` options and
 //! control operations, `connection` those of connections, `datagram` those of datagram sockets. A
 //! function that the socket's table does
 //! not have, or that the running Windows lacks, gives `STATUS_NOT_SUPPORTED` instead of a jump to
@@ -16,6 +16,7 @@ pub(crate) mod connection;
 pub(crate) mod control;
 pub(crate) mod datagram;
 pub(crate) mod make;
+pub(crate) mod names;
 mod table;
 
 use wsk_sys::{
