@@ -46,9 +46,10 @@ impl WideString {
         }
         let mut wide = Self::room(units + 1)?;
         for (index, unit) in text.encode_utf16().enumerate() {
+            let place = wide.0.Buffer.wrapping_add(index);
             // SAFETY: `units` are in bounds, and ours; the memory is zeroed, so that the last unit
             // is the terminator.
-            unsafe { wide.0.Buffer.add(index).write(unit) };
+            unsafe { place.write(unit) };
         }
         // At most `MaximumLength`.
         wide.0.Length = u16::try_from(units * size_of::<u16>()).unwrap_or(0);
@@ -115,8 +116,10 @@ impl WideStr {
             return None;
         }
         let mut length = 0;
+        let mut end = text;
         // SAFETY: the terminator is not before this unit (the caller's promise).
-        while unsafe { text.add(length).read() } != 0 {
+        while unsafe { end.read() } != 0 {
+            end = end.wrapping_add(1);
             length += 1;
         }
         // SAFETY: so many units are before the terminator (the caller's promise).

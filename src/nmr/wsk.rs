@@ -34,7 +34,7 @@
 
 use core::{
     fmt,
-    future::{Future, poll_fn},
+    future::poll_fn,
     ops::RangeInclusive,
     time::Duration,
 };
@@ -217,14 +217,12 @@ impl Client {
     /// As [`deregister`](Self::deregister), to be awaited: see
     /// [`Deregistration`](super::Deregistration).
     #[must_use = "deregisters when it is polled or dropped"]
-    pub fn deregistration(self) -> impl Future<Output = ()> + Send {
-        async move {
-            let Self { names, module } = self;
-            names.0.leave();
-            poll_fn(|context| names.0.names.poll_finished(context)).await;
-            drop(names);
-            module.deregistration().await;
-        }
+    pub async fn deregistration(self) {
+        let Self { names, module } = self;
+        names.0.leave();
+        poll_fn(|context| names.0.names.poll_finished(context)).await;
+        drop(names);
+        module.deregistration().await;
     }
 }
 
