@@ -192,7 +192,9 @@ pub enum ErrorKind {
     Dead,
     /// Bytes were lost because a pending receive was dropped; the stream cannot be continued.
     DataLost,
-    /// The provider, the transport or this Windows does not support it.
+    /// This Windows is too old for the call: its WSK does not have the function.
+    NotImplemented,
+    /// The provider or the transport does not support it.
     NotSupported,
     /// No host or service of this name, or nothing that fits the hints.
     NameNotFound,
@@ -261,7 +263,8 @@ impl Error {
             Status::FILE_CLOSED => ErrorKind::Closed,
             Status::FILE_FORCED_CLOSED => ErrorKind::Dead,
             Status::DATA_OVERRUN => ErrorKind::DataLost,
-            Status::NOT_IMPLEMENTED | Status::NOT_SUPPORTED => ErrorKind::NotSupported,
+            Status::NOT_IMPLEMENTED => ErrorKind::NotImplemented,
+            Status::NOT_SUPPORTED => ErrorKind::NotSupported,
             Status::INVALID_DEVICE_STATE | Status::INVALID_DEVICE_REQUEST => {
                 ErrorKind::InvalidState
             }

@@ -32,12 +32,7 @@
 // UNSAFETY: names the interface's types, and lends its table for as long as a context lives.
 #![expect(unsafe_code, reason = "promises about the interface of WSK")]
 
-use core::{
-    fmt,
-    future::poll_fn,
-    ops::RangeInclusive,
-    time::Duration,
-};
+use core::{fmt, future::poll_fn, ops::RangeInclusive, time::Duration};
 
 use wsk_sys::{
     NPI_WSK_INTERFACE_ID, WSK_CLIENT_DISPATCH, WSK_PROVIDER_CHARACTERISTICS, WSK_PROVIDER_DISPATCH,

@@ -25,6 +25,7 @@ mod listen;
 mod listen_events;
 mod names;
 mod nmr;
+mod older_windows;
 mod operation;
 mod option;
 mod provider;

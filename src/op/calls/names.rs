@@ -5,7 +5,7 @@
 
 use core::{net::SocketAddr, ptr::null_mut};
 
-use wsk_sys::{PADDRINFOEXW, wdk_sys::STATUS_NOT_SUPPORTED};
+use wsk_sys::{PADDRINFOEXW, wdk_sys::STATUS_NOT_IMPLEMENTED};
 
 use super::Started;
 use crate::{
@@ -72,7 +72,7 @@ pub(crate) fn get_address_info(mut addresses: Addresses, passive: Passive) -> St
                     prepared.irp,
                 )
             },
-            None => STATUS_NOT_SUPPORTED,
+            None => STATUS_NOT_IMPLEMENTED,
         }
     };
     let payload = Payload::Addresses(addresses);
@@ -139,7 +139,7 @@ pub(crate) fn get_name_info(
                     prepared.irp,
                 )
             },
-            None => STATUS_NOT_SUPPORTED,
+            None => STATUS_NOT_IMPLEMENTED,
         }
     };
     // SAFETY: one call, which needs no socket.
