@@ -56,6 +56,7 @@
 // Ground: no policy, no sockets.
 mod addr;
 mod counters;
+pub mod dual_stack;
 mod flags;
 mod irql;
 mod mem;

@@ -97,14 +97,14 @@ impl Provider {
     }
 
     /// Enables events for every socket of this registration that is opened or accepted from now on,
-    /// without a call for each: faster. Before the first socket. There is no way back: such an event
-    /// can never be disabled [wsk 6.7].
+    /// without a call for each: faster. Before the first socket. There is no way back: such an
+    /// event can never be disabled [wsk 6.7].
     ///
     /// Listeners accept by event as soon as they are bound. A socket without a handler has the
     /// events too: a listener refuses the connections that no pending accept takes; the data of a
     /// connection is refused and waits for a receive; datagrams that no pending receive takes are
-    /// lost [wsk 8.5]. A connection that is [given](crate::ConnectionSocket::set_events) a
-    /// handler later may have refused data by then:
+    /// lost [wsk 8.5]. A connection that is [given](crate::ConnectionSocket::set_events) a handler
+    /// later may have refused data by then:
     /// [`resume_receive_events`](crate::ConnectionSocket::resume_receive_events).
     ///
     /// IRQL: <= DISPATCH_LEVEL.
@@ -177,7 +177,10 @@ bitflags! {
         const RECEIVE = WSK_EVENT_RECEIVE;
         /// [`ConnectionEvents::disconnected`](crate::ConnectionEvents::disconnected)
         const DISCONNECT = WSK_EVENT_DISCONNECT;
-        /// [`ConnectionEvents::ideal_backlog_changed`](crate::ConnectionEvents::ideal_backlog_changed)
+        /// [`ConnectionEvents::ideal_backlog_changed`]
+        ///
+        /// [`ConnectionEvents::ideal_backlog_changed`]:
+        /// crate::ConnectionEvents::ideal_backlog_changed
         const SEND_BACKLOG = WSK_EVENT_SEND_BACKLOG;
         /// [`DatagramEvents::receive_from`](crate::DatagramEvents::receive_from)
         const RECEIVE_FROM = WSK_EVENT_RECEIVE_FROM;

@@ -1,12 +1,12 @@
-//! Datagrams that an event brings are not looked at when they have been given back [wsk 8.5].
+//! Datagrams that an event brings cannot be looked at when they have been given back [wsk 8.5].
 //!
 //! error: E0505
 
-pub fn look(indication: wsk::DatagramIndication<'_>) -> wsk::Received<'_> {
+pub fn look(indication: wsk::DatagramIndication<'_>) -> usize {
     let datagrams = indication.datagrams();
-    let _count = datagrams.iter().count();
-    let received = indication.consume();
+    let count = datagrams.iter().count();
+    let _received = indication.consume();
     #[cfg(misuse)]
-    let _count = datagrams.iter().count();
-    received
+    let count = datagrams.iter().count();
+    count
 }

@@ -1,9 +1,13 @@
-//! Retained datagrams are looked at only while the socket is kept from being closed [wsk 8.6].
+//! Retained datagrams are looked at while the library keeps their socket from closing [wsk 8.6].
 //!
-//! error: lifetime may not live long enough
+//! error: E0521
 
 pub fn look(retained: &wsk::RetainedDatagrams) -> wsk::Result<usize> {
     #[cfg(misuse)]
-    let _kept = retained.with(|datagrams| datagrams)?;
-    retained.with(|datagrams| datagrams.iter().count())
+    let mut kept = None;
+    retained.with(|datagrams| {
+        #[cfg(misuse)]
+        kept.replace(datagrams);
+        datagrams.iter().count()
+    })
 }

@@ -295,3 +295,35 @@ fn buffers_are_made_filled_and_dropped_at_dispatch_level() {
         client.end();
     });
 }
+
+/// After the first round nothing is allocated: no pool, IRP or MDL, whatever completes when.
+#[test]
+fn steady_connection_allocates_nothing() {
+    wsk_sim::seeds(500, |sim| {
+        let client = Client::new();
+        let (mut connection, peer) = client.connect(sim);
+        let mut buffers = [buffer(b"ping"), buffer(&[0; 4])];
+        let mut allocations = 0;
+        for round in 0..10 {
+            let [ping, room] = buffers;
+            let receive = connection.receive(room);
+            let (sent, ping) = connection.send(ping).wait(passive());
+            assert_eq!(sent, Ok(4));
+            assert_eq!(peer.read_exact(4).expect("sent"), b"ping");
+            peer.write_all(b"p").expect("connected");
+            let (received, room) = receive.wait(passive());
+            assert_eq!(received, Ok(1));
+            peer.write_all(b"ong!").expect("connected");
+            let (received, room) = connection.receive_exact(room).wait(passive());
+            assert_eq!((received, &room[..]), (Ok(4), &b"ong!"[..]));
+            buffers = [ping, room];
+            if round == 0 {
+                allocations = sim.allocations();
+            }
+        }
+        assert_eq!(sim.allocations(), allocations);
+        assert_eq!(connection.requests_allocated(), 2);
+        drop((connection, peer));
+        client.end();
+    });
+}

@@ -1,13 +1,13 @@
 //! Each allocation and each provider call fails in turn, over whole lives of sockets: what fails
 //! says so, nothing is left, nothing hangs, and what is tried again works.
 
-use std::{sync::Arc, sync::Mutex, time::Duration};
+use std::{net::SocketAddr, sync::Arc, sync::Mutex, time::Duration};
 
 use crate::common::{Client, address, buffer, passive};
 use wsk::{
-    AddressFamily, Ancillary, Buffer, BufferChain, ControlData, DatagramEvents, DatagramIndication,
-    DatagramSocket, ErrorKind, Executor, ListenSocket, Provider, Received, Registration, Result,
-    RetainBudget, Spawner, Status, Version,
+    AddressFamily, Ancillary, Buffer, BufferChain, ConnectionSocket, ControlData, DatagramEvents,
+    DatagramIndication, DatagramSocket, ErrorKind, Executor, ListenSocket, Provider, Received,
+    Registration, Result, RetainBudget, Spawner, Status, Version,
 };
 use wsk_sim::{Fault, Sim};
 
@@ -52,6 +52,11 @@ fn fault_anywhere_in_a_life_is_an_error_that_says_so() {
 }
 
 #[test]
+fn fault_anywhere_in_the_life_of_a_client_is_an_error_that_says_so() {
+    check_every_fault(live_as_client);
+}
+
+#[test]
 fn fault_anywhere_in_a_life_with_datagrams_is_an_error_that_says_so() {
     check_every_fault(live_with_datagrams);
 }
@@ -77,6 +82,31 @@ fn check_every_fault(life: fn(&Sim) -> Result<()>) {
             .expect_err("a failure that nobody was told of");
         assert!(is_the_fault(*error), "{error}");
     }
+}
+
+/// Every call on the way to somebody else's echo and back.
+fn live_as_client(sim: &Sim) -> Result<()> {
+    let server = sim.listen(address()).expect("nobody else listens");
+    let registration = Registration::register(Version::V1_0, passive())?;
+    let provider = registration.try_capture()?;
+    let any = SocketAddr::from(([0, 0, 0, 0], 0));
+    let mut connection = ConnectionSocket::open(&provider, AddressFamily::Inet).wait(passive())?;
+    connection.bind(any).wait(passive())?;
+    connection.connect(address()).wait(passive())?;
+    let peer = server.accept();
+    assert_eq!(connection.remote_address().wait(passive())?, address());
+    let mut hello = Buffer::with_capacity(8)?;
+    hello.extend_from_slice(b"hello")?;
+    let (sent, hello) = connection.send(hello).wait(passive());
+    assert_eq!(sent?, 5);
+    assert_eq!(peer.read_exact(5).expect("sent"), b"hello");
+    peer.write_all(b"echoed").expect("connected");
+    peer.shut_down();
+    let (received, echoed) = connection.receive_all(hello).wait(passive());
+    received?;
+    assert_eq!(echoed[..], *b"echoed");
+    connection.disconnect().wait(passive())?;
+    connection.close().wait(passive())
 }
 
 /// Every call of a datagram socket.

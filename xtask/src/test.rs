@@ -5,6 +5,7 @@
 //! each step as one more. Must not know what a test is about.
 
 mod counts;
+mod sanitize;
 
 use std::collections::BTreeMap;
 use std::env;
@@ -42,6 +43,9 @@ pub struct Args {
     /// Run only the native tests whose name contains NAME
     #[arg(long, value_name = "NAME", conflicts_with = "only")]
     native: Option<String>,
+    /// Run the native tests that a sanitizer can run, and nothing else
+    #[arg(long, conflicts_with_all = ["native", "only"])]
+    sanitize: bool,
     /// Run only this step (may be repeated)
     #[arg(long, value_name = "STEP")]
     only: Vec<Part>,
@@ -74,6 +78,8 @@ enum Part {
     DriversOnSim,
     /// Manifests and lock file as they were
     Lock,
+    /// The native tests again, under a sanitizer
+    Sanitize,
 }
 
 /// What a step found.
@@ -88,7 +94,8 @@ pub fn run(args: &Args) -> Result<()> {
     let manifests = manifests()?;
     let parts: Vec<_> = match &args.native {
         Some(_) => vec![Part::Native],
-        None if args.only.is_empty() => Part::value_variants().to_vec(),
+        None if args.sanitize => vec![Part::Sanitize],
+        None if args.only.is_empty() => usual_parts(),
         None => args.only.clone(),
     };
     let (mut total, mut problems, mut times) = (Counts::default(), Vec::new(), Vec::new());
@@ -118,6 +125,12 @@ pub fn run(args: &Args) -> Result<()> {
         );
     }
     Ok(())
+}
+
+/// All but the one that is only made when asked for.
+fn usual_parts() -> Vec<Part> {
+    let parts = Part::value_variants().iter().copied();
+    parts.filter(|part| *part != Part::Sanitize).collect()
 }
 
 fn report(times: &[(Part, Duration)], problems: &[(Part, String)], total: &Counts) {
@@ -179,6 +192,7 @@ impl Part {
                     .args(["--provider", "sim"]),
             ),
             Self::Lock => unchanged(manifests),
+            Self::Sanitize => sanitize::run(&kit::ensure()?),
         }
     }
 }

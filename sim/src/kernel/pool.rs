@@ -9,7 +9,7 @@
 
 use std::alloc::{Layout, alloc, dealloc};
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use wdk_sys::{POOL_FLAGS, POOL_TYPE, PVOID, SIZE_T, ULONG};
 
@@ -32,6 +32,20 @@ const FREED: u8 = 0xDD;
 /// How many freed blocks, and bytes in them, are kept to find late writes.
 const KEPT_BLOCKS: usize = 512;
 const KEPT_BYTES: usize = 4 << 20;
+
+/// How many freed blocks are kept: none if `WSK_SIM_KEEP_FREED` is 0, so that a sanitizer, to which
+/// the host's allocator tells what is freed, sees late reads as well.
+fn kept_blocks() -> usize {
+    static KEPT: LazyLock<usize> = LazyLock::new(|| {
+        let kept = std::env::var("WSK_SIM_KEEP_FREED");
+        if kept.is_ok_and(|kept| kept == "0") {
+            0
+        } else {
+            KEPT_BLOCKS
+        }
+    });
+    *KEPT
+}
 
 /// Whose books an allocation is in.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -125,7 +139,7 @@ impl Pool {
         self.freed_bytes += block.size;
         self.freed.insert(address, block);
         self.freed_order.push_back(address);
-        while self.freed.len() > KEPT_BLOCKS || self.freed_bytes > KEPT_BYTES {
+        while self.freed.len() > kept_blocks() || self.freed_bytes > KEPT_BYTES {
             self.forget_oldest()?;
         }
         Ok(())
