@@ -1,11 +1,11 @@
 //! The WSK calls themselves, one function each.
 //!
 //! `table` knows the dispatch tables of the categories; `make` has the calls that make sockets,
-//! `client` and `names` those that need no socket, `address` those about addresses, `control` options and
-//! control operations, `connection` those of connections, `datagram` those of datagram sockets. A
-//! function that the socket's table does
-//! not have, or that the running Windows lacks, gives `STATUS_NOT_IMPLEMENTED` instead of a jump to
-//! nowhere. Each may be called at <= DISPATCH_LEVEL [wsk 1].
+//! `client` and `names` those that need no socket, `address` those about addresses, `control`
+//! options and control operations, `connection` those of connections, `datagram` those of datagram
+//! sockets. A function that the socket's table does not have, or that the running Windows lacks,
+//! gives `STATUS_NOT_IMPLEMENTED` instead of a jump to nowhere. Each but those of `names` may be
+//! called at <= DISPATCH_LEVEL [wsk 1].
 
 // UNSAFETY: calls through the provider's tables.
 #![expect(unsafe_code, reason = "calls through the provider's tables")]
