@@ -13,6 +13,9 @@
 //!                                                     .await, wait, wait_timeout, cancel, drop
 //! ```
 //!
+//! Drivers that offer interfaces to each other, or reach WSK in the older way, do so as network
+//! modules: see [`nmr`].
+//!
 //! # What holds
 //!
 //! - No safe program can corrupt memory: not by dropping, forgetting, cancelling or racing anything

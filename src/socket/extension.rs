@@ -49,7 +49,7 @@ impl<N: Npi> Id<N> {
 /// // As the documents of the extension define it; on both sides of a table of C's functions.
 /// wsk::npi! {
 ///     /// Counts segments that were sent again.
-///     pub interface Resending = 0x6E0A4F1B_27C3_4D58_9A60_B1F3D75E2C84;
+///     pub interface Resending = unsafe 0x6E0A4F1B_27C3_4D58_9A60_B1F3D75E2C84;
 ///
 ///     /// What the extension does.
 ///     pub provider trait Count, table CountDispatch {

@@ -29,7 +29,8 @@ const SCHEDULES: u64 = 200;
 
 wsk::npi! {
     /// A bell on a socket.
-    pub interface Bell = 0x11223344_5566_7788_99AA_BBCCDDEEFF00;
+    // SAFETY: what offers it is below, with the same tables.
+    pub interface Bell = unsafe 0x11223344_5566_7788_99AA_BBCCDDEEFF00;
 
     /// What the bell can do.
     pub provider trait Ring, table RingDispatch {

@@ -34,8 +34,6 @@ const KERNEL_SIDE: [&str; 8] = [
 ];
 /// Ordinary host programs.
 const TOOLS: [&str; 3] = ["xtask", "wsk-harness", "wsk-gate-counters"];
-/// What a release image of a sample driver may measure.
-const IMAGE_LIMIT: u64 = 64 * 1024;
 
 /// Options of `cargo xtask test`.
 #[derive(Debug, clap::Args)]
@@ -276,12 +274,10 @@ fn image() -> Result<Outcome> {
         let checked = check_image::check_file(&kit, &sys, &bytes);
         problems.extend(checked.err().map(|error| error.to_string()));
         let size = bytes.len() as u64;
-        println!("  {}: {size} bytes, limit {IMAGE_LIMIT}", sys.display());
-        if size > IMAGE_LIMIT {
-            problems.push(format!(
-                "{} is larger than {IMAGE_LIMIT} bytes",
-                sys.display()
-            ));
+        let limit = driver.limit;
+        println!("  {}: {size} bytes, limit {limit}", sys.display());
+        if size > limit {
+            problems.push(format!("{} is larger than {limit} bytes", sys.display()));
         }
     }
     Ok(Outcome {
