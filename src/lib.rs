@@ -66,7 +66,8 @@ mod mem;
 mod status;
 mod sync;
 mod transport;
-// Getting a provider.
+// Getting a provider, and asking it.
+mod name;
 mod provider;
 mod registration;
 mod version;
@@ -112,7 +113,11 @@ pub use self::{
     flags::{DatagramFlags, SendFlags},
     ioctl::{AddressList, KeepAlive},
     irql::Passive,
-    mem::{buffer::Buffer, chain::BufferChain},
+    mem::{buffer::Buffer, chain::BufferChain, wide::WideStr},
+    name::{
+        AddressHints, AddressInfo, AddressInfoFlags, AddressInfoList, AddressInfos, NameInfo,
+        NameInfoFlags,
+    },
     op::operation::{Operation, Request},
     owner::{Process, Thread},
     provider::{NextTransportChange, StaticEventSet, TransportChanges},
@@ -143,6 +148,7 @@ pub use self::{
 
 /// The kinds of request that an [`Operation`] may be of.
 pub mod request {
+    pub use crate::name::{GetAddressInfo, GetNameInfo};
     pub use crate::socket::control::{GetOption, Ioctl, QuerySecurity, Read, Write};
     pub use crate::socket::ioctl::QuerySize;
     pub use crate::socket::request::{

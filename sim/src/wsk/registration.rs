@@ -21,7 +21,6 @@ use wsk_sys::{
 
 use super::call::check_context;
 use super::client::{Origin, Readiness, is_supported};
-use super::tables::PROVIDER;
 use super::{control, nmr};
 use crate::current::current;
 use crate::faults::Fault;
@@ -194,7 +193,7 @@ pub unsafe extern "C" fn WskCaptureProviderNPI(
         unsafe {
             npi.write(WSK_PROVIDER_NPI {
                 Client: client,
-                Dispatch: &raw const PROVIDER,
+                Dispatch: me.sim.wsk.windows.provider(),
             });
         };
     }

@@ -179,7 +179,7 @@ impl Socket {
         let mut state = State::new(client_side, category);
         state.enable_statically(statically, category);
         let socket = Arc::new(Self {
-            object: AtomicPtr::new(category.table().cast_mut()),
+            object: AtomicPtr::new(category.table(sim.wsk.windows).cast_mut()),
             category,
             family,
             protocol,
