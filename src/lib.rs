@@ -56,6 +56,7 @@
 // Ground: no policy, no sockets.
 mod addr;
 mod counters;
+pub mod dual_stack;
 mod flags;
 mod irql;
 mod mem;
@@ -110,7 +111,7 @@ pub use self::{
     mem::{buffer::Buffer, chain::BufferChain},
     op::operation::{Operation, Request},
     owner::{Process, Thread},
-    provider::{NextTransportChange, TransportChanges},
+    provider::{NextTransportChange, StaticEventSet, TransportChanges},
     registration::{ClientEvent, Provider, Registration},
     security::SecurityDescriptor,
     socket::{

@@ -8,7 +8,11 @@ use core::{
     time::Duration,
 };
 
-use wsk_sys::WSK_TDI_BEHAVIOR_BYPASS_TDI;
+use bitflags::bitflags;
+use wsk_sys::{
+    WSK_EVENT_ACCEPT, WSK_EVENT_DISCONNECT, WSK_EVENT_RECEIVE, WSK_EVENT_RECEIVE_FROM,
+    WSK_EVENT_SEND_BACKLOG, WSK_TDI_BEHAVIOR_BYPASS_TDI,
+};
 
 use crate::{
     irql::Passive,
@@ -92,6 +96,42 @@ impl Provider {
         Ok(TransportChanges { waiting, client })
     }
 
+    /// Enables events for every socket of this registration that is opened or accepted from now on,
+    /// without a call for each: faster. Before the first socket. There is no way back: such an
+    /// event can never be disabled [wsk 6.7].
+    ///
+    /// Listeners accept by event as soon as they are bound. A socket without a handler has the
+    /// events too: a listener refuses the connections that no pending accept takes; the data of a
+    /// connection is refused and waits for a receive; datagrams that no pending receive takes are
+    /// lost [wsk 8.5]. A connection that is [given](crate::ConnectionSocket::set_events) a handler
+    /// later may have refused data by then:
+    /// [`resume_receive_events`](crate::ConnectionSocket::resume_receive_events).
+    ///
+    /// IRQL: <= DISPATCH_LEVEL.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidState`](crate::ErrorKind::InvalidState) after the first socket;
+    /// [`InvalidParameter`](crate::ErrorKind::InvalidParameter) for bits without a name; or what
+    /// `WskControlClient` says.
+    ///
+    /// ```no_run
+    /// use wsk::StaticEventSet;
+    ///
+    /// # fn f(provider: &wsk::Provider) -> wsk::Result<()> {
+    /// provider.set_static_events(StaticEventSet::ACCEPT | StaticEventSet::DISCONNECT)
+    /// # }
+    /// ```
+    ///
+    /// [WSK_SET_STATIC_EVENT_CALLBACKS](https://learn.microsoft.com/windows-hardware/drivers/network/wsk-set-static-event-callbacks)
+    #[doc(alias = "WSK_SET_STATIC_EVENT_CALLBACKS")]
+    pub fn set_static_events(&self, events: StaticEventSet) -> Result<()> {
+        if StaticEventSet::from_bits(events.bits()).is_none() {
+            return Err(Error::new(CALL, Status::INVALID_PARAMETER));
+        }
+        client::set_static_events(self, events.bits())
+    }
+
     /// Has sockets of this registration bypass the filters of the old interface TDI, where Windows
     /// has them still: faster. Before the first socket. Not every Windows can do it, and nothing is
     /// lost then: a failure may be ignored [wsk 5.6].
@@ -123,6 +163,27 @@ impl Provider {
     #[doc(alias = "WSK_TDI_DEVICENAME_MAPPING")]
     pub fn map_tdi_devices(&self, map: &'static [TdiMap]) -> Result<()> {
         client::map_tdi_devices(self, map)
+    }
+}
+
+bitflags! {
+    /// Events that can be enabled for all sockets of a registration: see
+    /// [`Provider::set_static_events`].
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+    pub struct StaticEventSet: u32 {
+        /// [`ListenEvents::accept`](crate::ListenEvents::accept)
+        const ACCEPT = WSK_EVENT_ACCEPT;
+        /// [`ConnectionEvents::receive`](crate::ConnectionEvents::receive)
+        const RECEIVE = WSK_EVENT_RECEIVE;
+        /// [`ConnectionEvents::disconnected`](crate::ConnectionEvents::disconnected)
+        const DISCONNECT = WSK_EVENT_DISCONNECT;
+        /// [`ConnectionEvents::ideal_backlog_changed`]
+        ///
+        /// [`ConnectionEvents::ideal_backlog_changed`]:
+        /// crate::ConnectionEvents::ideal_backlog_changed
+        const SEND_BACKLOG = WSK_EVENT_SEND_BACKLOG;
+        /// [`DatagramEvents::receive_from`](crate::DatagramEvents::receive_from)
+        const RECEIVE_FROM = WSK_EVENT_RECEIVE_FROM;
     }
 }
 

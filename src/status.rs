@@ -53,6 +53,7 @@ statuses! {
     BUFFER_TOO_SMALL = STATUS_BUFFER_TOO_SMALL, "The output does not fit.";
     OBJECT_TYPE_MISMATCH = STATUS_OBJECT_TYPE_MISMATCH, "The object or value is of another type.";
     OBJECT_NAME_INVALID = STATUS_OBJECT_NAME_INVALID, "The name is malformed.";
+    OBJECT_NAME_COLLISION = STATUS_OBJECT_NAME_COLLISION, "There is an object of this name.";
     OBJECT_NAME_NOT_FOUND = STATUS_OBJECT_NAME_NOT_FOUND, "No object of this name.";
     OBJECT_PATH_NOT_FOUND = STATUS_OBJECT_PATH_NOT_FOUND, "No object on the way to this name.";
     INSUFFICIENT_RESOURCES = STATUS_INSUFFICIENT_RESOURCES,

@@ -53,14 +53,16 @@ impl Received<'_> {
         let (mut status, count) = match &self.answer {
             Answer::Partly(count) => (STATUS_SUCCESS, Some(*count)),
             Answer::Refused => (STATUS_DATA_NOT_ACCEPTED, None),
-            Answer::Retained(retention) if retention.event_returns() => (STATUS_PENDING, None),
+            Answer::Retained(retention) if retention.state().event_returns() => {
+                (STATUS_PENDING, None)
+            }
             Answer::Consumed | Answer::Retained(_) => (STATUS_SUCCESS, None),
         };
         core.let_go_before_closing(|| {
             // The socket is closed now, and the list must not outlive it.
             if let Answer::Retained(retention) = &self.answer
                 && status == STATUS_PENDING
-                && retention.take_back()
+                && retention.state().take_back()
             {
                 status = STATUS_SUCCESS;
             }

@@ -18,7 +18,7 @@ use core::{
 
 use wsk_sys::{
     NPI_CLIENT_CHARACTERISTICS, NmrClientAttachProvider, PNPI_REGISTRATION_INSTANCE,
-    wdk_sys::{HANDLE, NTSTATUS, PVOID, STATUS_NOINTERFACE, STATUS_SUCCESS},
+    wdk_sys::{HANDLE, NTSTATUS, PVOID, STATUS_NOINTERFACE},
 };
 
 use super::{
@@ -39,6 +39,8 @@ use crate::{
 pub trait ClientModule<N: Npi>: Send + Sync + 'static {
     /// What the provider's calls of this driver's functions work on: one for each binding, dropped
     /// when that has been cleaned up.
+    ///
+    /// IRQL: dropped at <= DISPATCH_LEVEL, on any thread.
     type Context: Send + Sync + 'static;
 
     /// A provider is there: `Some` attaches to it, `None` declines.
@@ -58,7 +60,8 @@ pub trait ClientModule<N: Npi>: Send + Sync + 'static {
         binding: &Binding<N, AsClient>,
     ) -> Result<Option<ClientOffer<N, Self::Context>>>;
 
-    /// The provider has agreed, and may be called from now on.
+    /// The provider has agreed, and may be called from now on. The binding is not detached before
+    /// this has returned.
     ///
     /// IRQL: PASSIVE_LEVEL.
     fn attached(&self, context: &Self::Context, binding: &Binding<N, AsClient>) {
@@ -153,7 +156,7 @@ impl<N: Npi, H: ClientModule<N>> Client<N, H> {
     #[doc(alias = "NmrDeregisterClient")]
     #[doc(alias = "NmrWaitForClientDeregisterComplete")]
     pub fn deregister(mut self, passive: Passive) {
-        self.registered.leave(passive);
+        self.registered.wait(passive);
     }
 
     /// As [`deregister`](Self::deregister), to be awaited.
@@ -190,7 +193,7 @@ unsafe extern "C" fn attach<N: Npi, H: ClientModule<N>>(
         unsafe { try_attach(module, handle, &provider) }
     });
     let status = match attached {
-        Ok(Some(())) => return STATUS_SUCCESS,
+        Ok(Some(status)) => return status,
         Ok(None) => STATUS_NOINTERFACE,
         Err(error) => {
             module.handler.failed(error);
@@ -201,7 +204,7 @@ unsafe extern "C" fn attach<N: Npi, H: ClientModule<N>>(
     status
 }
 
-/// `Some` if the two are attached: then the registrar will call the detach callback.
+/// `Some` if the two are attached, with what the registrar said: it will call the detach callback.
 ///
 /// # Safety
 ///
@@ -210,7 +213,7 @@ unsafe fn try_attach<N: Npi, H: ClientModule<N>>(
     module: &Module<AsClient, H>,
     handle: HANDLE,
     provider: &Instance<'_, N::ProviderCharacteristics>,
-) -> core::result::Result<Option<()>, AttachError> {
+) -> core::result::Result<Option<NTSTATUS>, AttachError> {
     let binding = Binding::new(handle)?;
     let Some(offer) = module.handler.offered(provider, &binding)? else {
         return Ok(None);
@@ -241,7 +244,7 @@ unsafe fn try_attach<N: Npi, H: ClientModule<N>>(
     let Some(dispatch) = binding::table(dispatch) else {
         // What the registrar has attached it will detach [wsk 12.5]; until then nobody gets in.
         module.handler.failed(AttachError::NullDispatch);
-        return Ok(Some(()));
+        return Ok(Some(status));
     };
     let peer = Peer {
         dispatch,
@@ -256,7 +259,7 @@ unsafe fn try_attach<N: Npi, H: ClientModule<N>>(
         module.handler.attached(bound.context(), &binding);
         drop(entered);
     }
-    Ok(Some(()))
+    Ok(Some(status))
 }
 
 /// `ClientDetachProvider`. IRQL <= DISPATCH_LEVEL.

@@ -36,6 +36,26 @@ impl Guid {
         Self(digits)
     }
 
+    /// The identifier's digits.
+    #[must_use]
+    pub const fn to_u128(self) -> u128 {
+        self.0
+    }
+
+    /// An identifier that depends on all of this: by the hash function FNV-1a, of 128 bits.
+    #[doc(hidden)]
+    #[must_use]
+    pub const fn of_definition(digits: u128, texts: &[&str]) -> Self {
+        let mut hash = add_to_hash(OFFSET_BASIS, &digits.to_be_bytes());
+        let mut index = 0;
+        while index < texts.len() {
+            hash = add_to_hash(hash, texts[index].as_bytes());
+            hash = add_to_hash(hash, &[0]);
+            index += 1;
+        }
+        Self(hash)
+    }
+
     /// As C has it.
     #[expect(clippy::cast_possible_truncation, reason = "takes it apart")]
     pub(crate) const fn to_raw(self) -> GUID {
@@ -53,6 +73,18 @@ impl Guid {
         let third = (raw.Data3 as u128) << 64;
         Self(first | second | third | u64::from_be_bytes(raw.Data4) as u128)
     }
+}
+
+const OFFSET_BASIS: u128 = 0x6C62_272E_07BB_0142_62B8_2175_6295_C58D;
+const PRIME: u128 = 0x0000_0000_0100_0000_0000_0000_0000_013B;
+
+const fn add_to_hash(mut hash: u128, bytes: &[u8]) -> u128 {
+    let mut index = 0;
+    while index < bytes.len() {
+        hash = (hash ^ bytes[index] as u128).wrapping_mul(PRIME);
+        index += 1;
+    }
+    hash
 }
 
 impl fmt::Display for Guid {
@@ -193,7 +225,7 @@ impl<C> Instance<'_, C> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Guid, ModuleId};
+    use super::{Guid, ModuleId, OFFSET_BASIS, add_to_hash};
 
     const DIGITS: u128 = 0x0011_2233_4455_6677_8899_AABB_CCDD_EEFF;
 
@@ -211,6 +243,14 @@ mod tests {
             Guid::from_raw(&wsk_sys::NPI_WSK_INTERFACE_ID),
             Guid::from_u128(0x2227_E803_8D8B_11D4_ABAD_0090_2771_9E09)
         );
+    }
+
+    // Vectors of the function's authors: of nothing, and of "a".
+    #[test]
+    fn hash_is_fnv_1a() {
+        assert_eq!(add_to_hash(OFFSET_BASIS, b""), OFFSET_BASIS);
+        let of_a = 0xD228_CB69_6F1A_8CAF_7891_2B70_4E4A_8964;
+        assert_eq!(add_to_hash(OFFSET_BASIS, b"a"), of_a);
     }
 
     #[test]

@@ -90,15 +90,15 @@ impl<D, C> fmt::Debug for Table<D, C> {
 }
 
 /// What the functions of an [`npi!`](crate::npi) interface may take and give: values that have the
-/// same layout whoever compiled them, and references to such values.
+/// same layout whoever compiled them. No references: a peer's memory may go away with its driver.
 ///
 /// # Safety
 ///
-/// The layout is that of C (`#[repr(C)]`), and every value that a peer may pass is valid.
+/// The layout is that of C (`#[repr(C)]`), every bit pattern of that size is a value, and the type
+/// never changes: what has another layout has another name.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be passed between drivers",
-    note = "use integers, structures with `#[repr(C)]` for which `nmr::Plain` is implemented, and \
-            references to them"
+    note = "use integers, or structures with `#[repr(C)]` for which `nmr::Plain` is implemented"
 )]
 pub unsafe trait Plain {}
 
@@ -109,15 +109,7 @@ macro_rules! plain {
     };
 }
 
-plain! { () u8 u16 u32 u64 usize i8 i16 i32 i64 isize crate::Status }
-
-// SAFETY: a pointer; the peer keeps the promise of the reference, as it is compiled from the same
-// interface.
-unsafe impl<T: Plain> Plain for &T {}
-// SAFETY: as above.
-unsafe impl<T: Plain> Plain for &mut T {}
-// SAFETY: values one after the other.
-unsafe impl<T: Plain, const N: usize> Plain for [T; N] {}
+plain! { u8 u16 u32 u64 usize i8 i16 i32 i64 isize crate::Status }
 
 /// Defines an interface between drivers in Rust, for a crate that both use.
 ///
@@ -127,8 +119,9 @@ unsafe impl<T: Plain, const N: usize> Plain for [T; N] {}
 /// is a structure with one function pointer for each method, in their order; `of` makes one for a
 /// type that implements the trait.
 ///
-/// The interface's identity is its identifier: change that whenever a trait changes, as otherwise
-/// drivers that were built with different versions of it call each other's wrong functions.
+/// Only drivers that were built with the same definition meet: the identifier that they register
+/// for is made of the one that is written here, and of the names and types of all methods. Change a
+/// method, and it is another interface.
 ///
 /// ```
 /// wsk::npi! {
@@ -168,10 +161,13 @@ macro_rules! npi {
         #[derive(Debug)]
         $visibility enum $interface {}
 
-        // SAFETY: whoever registers for this identifier is compiled from this definition, whose
-        // tables are constants.
+        // SAFETY: whoever registers for this identifier, which is made of the definition, has
+        // tables of the same functions in the same order, which are constants.
         unsafe impl $crate::nmr::Npi for $interface {
-            const ID: $crate::nmr::Guid = $crate::nmr::Guid::from_u128($id);
+            const ID: $crate::nmr::Guid = $crate::nmr::Guid::of_definition(
+                $id,
+                &[$provider_table::SIGNATURES, $client_table::SIGNATURES],
+            );
             type ClientDispatch = $client_table;
             type ProviderDispatch = $provider_table;
             type ClientCharacteristics = ();
@@ -218,6 +214,12 @@ macro_rules! npi {
         }
 
         impl $table {
+            /// What the identifier of the interface depends on.
+            const SIGNATURES: &'static str = concat!(
+                $(stringify!($method), $("(", stringify!($type), ")",)*
+                $("->", stringify!($result),)? ";",)*
+            );
+
             #[doc = concat!("The table of the functions that call a `", stringify!($name), "`.")]
             #[must_use]
             $visibility const fn of<C: $name + Send + Sync + 'static>()

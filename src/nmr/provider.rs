@@ -31,6 +31,8 @@ use crate::{irql::Passive, status::Result};
 pub trait ProviderModule<N: Npi>: Send + Sync + 'static {
     /// What the client's calls of this driver's functions work on: one for each binding, dropped
     /// when that has been cleaned up.
+    ///
+    /// IRQL: dropped at <= DISPATCH_LEVEL, on any thread.
     type Context: Send + Sync + 'static;
 
     /// A client wants to attach, and to be called through `dispatch`: `Some` agrees, `None` has no
@@ -139,7 +141,7 @@ impl<N: Npi, H: ProviderModule<N>> Provider<N, H> {
     #[doc(alias = "NmrDeregisterProvider")]
     #[doc(alias = "NmrWaitForProviderDeregisterComplete")]
     pub fn deregister(mut self, passive: Passive) {
-        self.registered.leave(passive);
+        self.registered.wait(passive);
     }
 
     /// As [`deregister`](Self::deregister), to be awaited.

@@ -177,7 +177,7 @@ impl<R: Role, H> Registered<R, H> {
     }
 
     /// Waits until the registrar has forgotten the module.
-    fn wait(&mut self, passive: Passive) {
+    pub(super) fn wait(&mut self, passive: Passive) {
         Passive::check(passive);
         self.begin_leaving();
         if self.progress == Progress::Gone {
@@ -189,10 +189,13 @@ impl<R: Role, H> Registered<R, H> {
             status, STATUS_SUCCESS,
             "what is deregistered can be waited for"
         );
+        if status != STATUS_SUCCESS {
+            return;
+        }
+        self.progress = Progress::Gone;
         // The last one to leave a binding may still be on its way out of this image, in a DPC.
         // SAFETY: PASSIVE_LEVEL (the witness).
         unsafe { KeFlushQueuedDpcs() };
-        self.progress = Progress::Gone;
     }
 
     /// Ready when no binding is left: what is still to be waited for is the registrar.
@@ -226,10 +229,6 @@ impl<R: Role, H> Registered<R, H> {
         self.wait(passive);
         Poll::Ready(())
     }
-
-    pub(super) fn leave(&mut self, passive: Passive) {
-        self.wait(passive);
-    }
 }
 
 impl<R: Role, H> Drop for Registered<R, H> {
@@ -240,8 +239,10 @@ impl<R: Role, H> Drop for Registered<R, H> {
             };
             self.wait(passive);
         }
-        // SAFETY: the registrar has forgotten it: no callback runs any more, or will [wsk 12.10,
-        // 12.12].
-        unsafe { pool::free(self.module) };
+        if self.progress == Progress::Gone {
+            // SAFETY: the registrar has forgotten it: no callback runs any more, or will
+            // [wsk 12.10, 12.12].
+            unsafe { pool::free(self.module) };
+        }
     }
 }

@@ -40,6 +40,7 @@ use super::{
     receive::Receiving,
     retained::RetainedLists,
     slot::{Arguments, Payload, Prepared, Refusal, Slot},
+    unattended::Attendance,
 };
 use crate::{
     counters::Counted,
@@ -65,8 +66,8 @@ pub(crate) struct Core {
     /// What the event callbacks work on. Dropped when the socket is closed and no callback runs any
     /// more [wsk 10.2], or with a core that never got a socket.
     pub(super) handler: UnsafeCell<Option<Handler>>,
-    /// Whether it was made with one.
-    pub(super) has_handler: bool,
+    /// Whether there is one by now: a connection may get it later.
+    pub(super) attendance: Attendance,
     /// Does what a completion routine must not: closes an orphan, or drops the handler.
     pub(super) dpc: UnsafeCell<MaybeUninit<KDPC>>,
     spare: SpinLock<Option<NonNull<Slot>>>,
@@ -76,7 +77,7 @@ pub(crate) struct Core {
     /// What the callbacks of extensions work on. Dropped with `handler`.
     pub(super) contexts: Contexts,
     /// What the socket was made as; none without a socket: see `client`.
-    category: Option<Category>,
+    pub(super) category: Option<Category>,
     /// The request that was started last, without a socket.
     pub(super) last: AtomicPtr<Slot>,
     /// A [`Stage`].
@@ -96,7 +97,8 @@ pub(crate) enum Stage {
 }
 
 // SAFETY: `provider` is written at birth and by the last `Outstanding`, and read under one;
-// `handler` is written at birth and taken when no callback runs any more; `dpc` is used by one
+// `handler` is written at birth, or once before `attendance` says so and is read after that, and
+// taken when no callback runs any more; `dpc` is used by one
 // party at a time (see `deferred`); the rest synchronises itself.
 unsafe impl Sync for Core {}
 // SAFETY: nothing in it is tied to a thread.
@@ -354,7 +356,7 @@ impl Outstanding {
             socket: AtomicPtr::new(null_mut()),
             calls: Rundown::new(),
             close: Slot::new(),
-            has_handler: handler.is_some(),
+            attendance: Attendance::new(handler.is_some()),
             handler: UnsafeCell::new(handler),
             dpc: UnsafeCell::new(MaybeUninit::uninit()),
             spare: SpinLock::new(None),

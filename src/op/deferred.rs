@@ -11,7 +11,7 @@
 use core::{
     ffi::c_void,
     mem::ManuallyDrop,
-    ptr::{NonNull, null, null_mut},
+    ptr::{NonNull, null_mut},
 };
 
 use wsk_sys::{
@@ -26,6 +26,7 @@ use super::{
     completion::{self, Completion},
     core::{Core, CoreRef, Outstanding},
     slot::Slot,
+    unattended,
 };
 use crate::mem::arc::PoolArc;
 
@@ -61,7 +62,7 @@ impl Core {
 impl CoreRef {
     /// Whether events can be delivered.
     pub(crate) fn has_handler(&self) -> bool {
-        self.has_handler
+        self.attendance.is_there()
     }
 
     /// The core that WSK was given as a socket's context, for the duration of a callback.
@@ -75,16 +76,23 @@ impl CoreRef {
         ManuallyDrop::new(Self(unsafe { PoolArc::from_raw(context.cast()) }))
     }
 
-    /// What WSK is given as the socket's context and table of callbacks: null without a handler.
+    /// What WSK is given as the socket's context and table of callbacks.
     ///
     /// # Safety
     ///
     /// The socket is not closed yet.
     pub(crate) unsafe fn client_side(&self) -> (PVOID, *const c_void) {
-        // SAFETY: nobody takes the handler before the socket is closed (the caller's promise).
-        match unsafe { &*self.handler.get() } {
-            Some(handler) => (self.0.as_raw().cast(), handler.table()),
-            None => (null_mut(), null()),
+        let context = self.0.as_raw().cast();
+        if self.has_handler() {
+            // SAFETY: it is there, and nobody takes it before the socket is closed (the caller's
+            // promise).
+            if let Some(handler) = unsafe { &*self.handler.get() } {
+                return (context, handler.table());
+            }
+        }
+        match unattended::table(self.category) {
+            table if table.is_null() => (null_mut(), table),
+            table => (context, table),
         }
     }
 

@@ -26,7 +26,7 @@ use super::{
 use crate::status::{Error, Result, Status, check};
 
 /// What enables or disables the events of `mask`.
-fn event_control(interface: &'static NPIID, mask: ULONG) -> WSK_EVENT_CALLBACK_CONTROL {
+pub(super) fn event_control(interface: &'static NPIID, mask: ULONG) -> WSK_EVENT_CALLBACK_CONTROL {
     WSK_EVENT_CALLBACK_CONTROL {
         NpiId: core::ptr::from_ref(interface).cast_mut(),
         EventMask: mask,
@@ -45,6 +45,10 @@ pub(crate) fn enable_events_of(
     mask: ULONG,
 ) -> Result<()> {
     const CALL: &str = "WskControlSocket";
+    // Disabling without an IRP would not tell when the event is off [wsk 6.4].
+    if mask & WSK_EVENT_DISABLE != 0 {
+        return Err(Error::new(CALL, Status::INVALID_PARAMETER));
+    }
     let call = core.enter(CALL)?;
     let mut control = event_control(interface, mask);
     let function = table_of(&call).control();

@@ -32,5 +32,7 @@ pub(crate) mod operation;
 mod order;
 mod receive;
 pub(crate) mod retained;
+mod retention;
 pub(crate) mod slot;
 mod stream;
+mod unattended;

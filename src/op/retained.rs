@@ -5,7 +5,7 @@
 //! driver that forgets what it retains, or closes the socket first, reads nothing that is gone.
 //!
 //! A list that is given up before the event has returned was never retained: the event then says
-//! that the data was consumed.
+//! that the data was consumed. `retention` decides the races.
 
 // UNSAFETY: an intrusive list, and lists of WSK's reached by address.
 #![expect(unsafe_code, reason = "memory of WSK's, and an intrusive list")]
@@ -14,16 +14,13 @@ use core::{
     cell::UnsafeCell,
     ffi::c_void,
     ptr::NonNull,
-    sync::atomic::{AtomicU8, AtomicUsize, Ordering},
+    sync::atomic::{AtomicUsize, Ordering},
 };
 
 use wsk_sys::WSK_SOCKET;
 
-use super::core::CoreRef;
+use super::{core::CoreRef, retention::RetentionState};
 use crate::{mem::arc::PoolArc, status::Result, sync::spin::SpinLock};
-
-const RETURNED: u8 = 1;
-const RELEASED: u8 = 2;
 
 /// A list as an event brought it: `WSK_DATA_INDICATION` or `WSK_DATAGRAM_INDICATION`.
 pub(crate) type List = NonNull<c_void>;
@@ -65,14 +62,14 @@ impl Budget {
 /// # Invariants
 ///
 /// `next` is touched under the lock of the core's list only. `list` may be used inside a call on
-/// the socket while `state` has no `RELEASED`.
+/// the socket until `state` says that it was given up.
 pub(crate) struct Retention {
     core: CoreRef,
     list: List,
     length: usize,
     budget: PoolArc<Budget>,
     release: Release,
-    state: AtomicU8,
+    state: RetentionState,
     next: UnsafeCell<Option<PoolArc<Retention>>>,
 }
 
@@ -133,7 +130,7 @@ impl RetainedLists {
     /// `socket` is the socket of this core; no call runs on it, and it is about to be closed.
     pub(super) unsafe fn release_all(&self, socket: *mut WSK_SOCKET) {
         while let Some(retention) = self.pop() {
-            if retention.give_up() {
+            if retention.state.give_up() {
                 // SAFETY: an open socket (the caller's promise), and a list of its own that was
                 // retained and not released.
                 unsafe { (retention.release)(socket, retention.list) }
@@ -165,7 +162,7 @@ impl Retention {
             length,
             budget: budget.clone(),
             release,
-            state: AtomicU8::new(0),
+            state: RetentionState::new(),
             next: UnsafeCell::new(None),
         })?;
         core.retained.insert(&retention);
@@ -176,24 +173,8 @@ impl Retention {
         self.length
     }
 
-    /// The event is about to return: true if the list stays retained.
-    pub(crate) fn event_returns(&self) -> bool {
-        // ORDERING: AcqRel: what the event did with the list happens before its release.
-        self.state.fetch_or(RETURNED, Ordering::AcqRel) & RELEASED == 0
-    }
-
-    /// The event that was about to return must not leave the list retained; true if nobody has
-    /// released it.
-    pub(crate) fn take_back(&self) -> bool {
-        // ORDERING: as above.
-        self.state.fetch_or(RELEASED, Ordering::AcqRel) & RELEASED == 0
-    }
-
-    /// Nobody needs the list any more; true if it has to be released.
-    fn give_up(&self) -> bool {
-        // ORDERING: as above.
-        let before = self.state.fetch_or(RELEASED, Ordering::AcqRel);
-        before & (RETURNED | RELEASED) == RETURNED
+    pub(crate) fn state(&self) -> &RetentionState {
+        &self.state
     }
 
     /// Lets `read` see the list, unless the socket is being closed.
@@ -210,7 +191,7 @@ impl Retention {
             return;
         };
         this.core.retained.remove(this);
-        if this.give_up() {
+        if this.state.give_up() {
             // SAFETY: open while `call` lives; retained, and released by nobody else.
             unsafe { (this.release)(call.socket(), this.list) }
         }

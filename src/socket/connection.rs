@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     addr::AddressFamily,
-    event::connection::ConnectionEventSet,
+    event::connection::{Connected, ConnectionEventSet, ConnectionEvents},
     flags::SendFlags,
     mem::{buffer::Buffer, chain::BufferChain},
     op::{
@@ -396,8 +396,46 @@ impl ConnectionSocket {
         Operation::new(connection::disconnect(self.socket.core(), true))
     }
 
-    /// Has events delivered to the handler that the connection was accepted or opened with, once it
-    /// is connected [wsk 6].
+    /// Gives it a handler for its events, once: for a connection that was opened, or accepted
+    /// without one. None is enabled by this: see [`enable_events`](Self::enable_events).
+    ///
+    /// The handler belongs to the socket, and is dropped when that has been closed and no callback
+    /// runs any more. Memory: one allocation.
+    ///
+    /// IRQL: <= DISPATCH_LEVEL.
+    ///
+    /// ```no_run
+    /// use wsk::{ConnectionEvents, ConnectionEventSet};
+    ///
+    /// struct Watch;
+    ///
+    /// impl ConnectionEvents for Watch {
+    ///     fn disconnected(&self, abortive: bool) {
+    ///         // ... wake whoever talks to it ...
+    ///     }
+    /// }
+    ///
+    /// async fn accept(listener: &mut wsk::ListenSocket) -> wsk::Result<()> {
+    ///     let connection = listener.accept().await?.socket;
+    ///     connection.set_events(Watch)?;
+    ///     connection.enable_events(ConnectionEventSet::DISCONNECT)
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidState`](crate::ErrorKind::InvalidState): it has one already;
+    /// [`OutOfMemory`](crate::ErrorKind::OutOfMemory); [`Closed`](crate::ErrorKind::Closed). The
+    /// handler is dropped.
+    ///
+    /// [WSK_CLIENT_CONNECTION_DISPATCH](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/ns-wsk-_wsk_client_connection_dispatch)
+    #[doc(alias = "WSK_CLIENT_CONNECTION_DISPATCH")]
+    pub fn set_events<H: ConnectionEvents>(&self, handler: H) -> Result<()> {
+        self.socket.core().attend(Connected::handler(handler)?)
+    }
+
+    /// Has events delivered to its handler, once it is connected [wsk 6]. It has the one that it
+    /// was accepted with by event, or that it was [given](Self::set_events).
     ///
     /// IRQL: <= DISPATCH_LEVEL. The first call of the handler may come before this returns.
     ///

@@ -249,6 +249,21 @@ macro_rules! controls {
                 Operation::new(set_option(self.socket.core(), option, value))
             }
 
+            /// Has a socket of IPv6 serve IPv4 as well; before the bind. See
+            /// [`dual_stack`](crate::dual_stack).
+            ///
+            /// IRQL: <= DISPATCH_LEVEL.
+            ///
+            /// # Errors
+            ///
+            /// As [`set_option`](Self::set_option); a socket of IPv4 does not have the option.
+            ///
+            /// [IPV6_V6ONLY](https://learn.microsoft.com/windows/win32/winsock/ipproto-ipv6-socket-options)
+            #[doc(alias = "IPV6_V6ONLY")]
+            pub fn set_dual_stack(&self) -> Operation<SetOption> {
+                self.set_option(&crate::option::ipv6::V6_ONLY, false)
+            }
+
             /// Reads an option: see [`option`](crate::option).
             ///
             /// IRQL: <= DISPATCH_LEVEL.

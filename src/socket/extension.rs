@@ -10,7 +10,7 @@
 
 use core::{ffi::c_void, fmt, ptr::NonNull};
 
-use wsk_sys::{NPIID, WSK_EVENT_DISABLE};
+use wsk_sys::NPIID;
 
 use super::{
     basic::BasicSocket, connection::ConnectionSocket, datagram::DatagramSocket,
@@ -163,9 +163,6 @@ impl<N: Npi> Extension<N> {
     /// [SO_WSK_EVENT_CALLBACK](https://learn.microsoft.com/windows-hardware/drivers/network/so-wsk-event-callback)
     #[doc(alias = "SO_WSK_EVENT_CALLBACK")]
     pub fn enable_events(&self, mask: u32) -> Result<()> {
-        if mask & WSK_EVENT_DISABLE != 0 {
-            return Err(Error::new(CALL, Status::INVALID_PARAMETER));
-        }
         event_calls::enable_events_of(&self.core, Id::<N>::RAW, mask)
     }
 

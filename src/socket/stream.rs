@@ -20,8 +20,8 @@ use crate::{
 /// A TCP socket that is yet to decide whether it listens or connects [wsk 4.8].
 ///
 /// [`listen`](Self::listen) and [`connect`](Self::connect) take it by value and give what it has
-/// become: from then on it is a [`ListenSocket`] or a [`ConnectionSocket`] like any other. Neither
-/// can be undone.
+/// become: from then on it is a [`ListenSocket`](crate::ListenSocket) or a
+/// [`ConnectionSocket`](crate::ConnectionSocket) like any other. Neither can be undone.
 ///
 /// Dropping it closes it, without waiting for that.
 ///
@@ -130,7 +130,7 @@ impl StreamSocket {
     ///
     /// # Errors
     ///
-    /// As [`ConnectionSocket::connect`]. The socket comes back.
+    /// As [`ConnectionSocket::connect`](crate::ConnectionSocket::connect). The socket comes back.
     ///
     /// [PFN_WSK_CONNECT](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_connect)
     #[doc(alias = "WskConnect")]

@@ -77,7 +77,7 @@ impl Binding {
         self.leave();
     }
 
-    /// STATUS_SUCCESS of the callback, or the completion function: the peer frees its context.
+    /// `STATUS_SUCCESS` of the callback, or the completion function: the peer frees its context.
     fn say_detached(&self) {
         assert_eq!(self.detached.fetch_add(1, SeqCst), 0, "completed twice");
         // SAFETY: loom watches this access, which is the point.

@@ -5,6 +5,8 @@
 //! they use for `core`'s.
 
 mod gate_scenarios;
+mod inspection;
+mod retained;
 mod scenarios;
 mod socket;
 mod wait;
@@ -24,3 +26,8 @@ mod handshake;
 
 #[path = "../../src/nmr/gate.rs"]
 mod gate;
+#[path = "../../src/event/ticket.rs"]
+mod ticket;
+
+#[path = "../../src/op/retention.rs"]
+mod retention;

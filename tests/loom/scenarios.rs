@@ -372,6 +372,7 @@ fn explore_rundown(sides: [fn(&Socket, &Rundown); 3]) {
             side.join().expect("a side");
         }
         assert_eq!(shared.0.closed.load(SeqCst), 1, "nobody closed");
+        assert!(shared.1.is_drained(), "somebody is inside");
         assert!(!shared.1.acquire(), "let in after the close");
     });
 }

@@ -150,7 +150,7 @@ impl Side {
     }
 
     /// Whether a call that left completed the detach.
-    pub fn is_completed_by_leaving(&self, after: &Self) -> bool {
+    pub fn is_completed_by_leaving(self, after: Self) -> bool {
         self.detach != after.detach
     }
 }

@@ -101,7 +101,7 @@ impl Bindings {
                 enters: matches!(event, Event::Enter(_)),
                 attaches: event == Event::ProviderAgrees,
                 completes_by_caller: matches!(event, Event::Leave(side)
-                    if before.sides[side].is_completed_by_leaving(&after.sides[side])),
+                    if before.sides[side].is_completed_by_leaving(after.sides[side])),
             })
         };
         let steps: Rc<[_]> = EVENTS.into_iter().filter_map(step).collect();

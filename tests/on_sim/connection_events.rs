@@ -2,13 +2,14 @@
 //! part, refused or retained, and what is retained goes back before the socket is closed.
 
 use std::{
+    net::{IpAddr, Ipv4Addr, SocketAddr},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
 use wsk::{
     AddressFamily, ConnectionEventSet, ConnectionEvents, ConnectionSocket, ErrorKind, Indication,
-    ListenEvents, ListenSocket, Offer, Received, RetainBudget, Retained,
+    ListenEvents, ListenSocket, Offer, Received, RetainBudget, Retained, StreamSocket,
 };
 use wsk_sim::{Peer, Sim};
 
@@ -409,5 +410,128 @@ fn connection_accepted_by_call_has_no_events() {
         assert_eq!(error.kind(), ErrorKind::InvalidState);
         drop((connection, peer));
         client.end();
+    });
+}
+
+// [wsk 7.4]
+#[test]
+fn connection_accepted_by_call_can_be_given_a_handler_once() {
+    wsk_sim::seeds(SCHEDULES, |sim| {
+        let client = Client::new();
+        let (connection, peer) = client.connect(sim);
+        peer.write_all(b"heard").expect("connected");
+        let recorder = Recorder::new(Plan::Consume);
+        connection.set_events(recorder.clone()).expect("none yet");
+        let again = connection.set_events(Recorder::new(Plan::Refuse));
+        let error = again.expect_err("once");
+        assert_eq!(error.kind(), ErrorKind::InvalidState);
+        sim.sleep(Duration::from_millis(10));
+        assert!(recorder.with(|log| log.bytes.is_empty()), "begin disabled");
+        let both = ConnectionEventSet::RECEIVE | ConnectionEventSet::DISCONNECT;
+        connection.enable_events(both).expect("connected");
+        until(sim, || {
+            recorder.with(|log| (log.bytes == b"heard").then_some(()))
+        });
+        peer.shut_down();
+        until(sim, || recorder.with(|log| log.ends.pop()));
+        connection.close().wait(passive()).expect("closed");
+        assert_eq!(Arc::strong_count(&recorder.log), 1, "dropped by the close");
+        drop(peer);
+        client.end();
+    });
+}
+
+/// Of its own making, in each of the ways in which one connects.
+#[test]
+fn connection_that_was_opened_can_be_given_a_handler() {
+    type Connect = fn(&Client) -> ConnectionSocket;
+    const ANY: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
+    let ways: [Connect; 3] = [
+        |client| {
+            let opening = ConnectionSocket::open(&client.provider, AddressFamily::Inet);
+            let socket = opening.wait(passive()).expect("opened");
+            socket.bind(ANY).wait(passive()).expect("bound");
+            let connecting = socket.connect(address());
+            connecting.wait(passive()).expect("it listens");
+            socket
+        },
+        |client| {
+            let opening = ConnectionSocket::connect_from(&client.provider, ANY, address());
+            opening.wait(passive()).expect("it listens")
+        },
+        |client| {
+            let opening = StreamSocket::open(&client.provider, AddressFamily::Inet);
+            let socket = opening.wait(passive()).expect("opened");
+            socket.bind(ANY).wait(passive()).expect("bound");
+            let connecting = socket.connect(address());
+            connecting.wait(passive()).expect("it listens")
+        },
+    ];
+    for connect in ways {
+        wsk_sim::seeds(100, move |sim| {
+            let client = Client::new();
+            let server = sim.listen(address()).expect("a free port");
+            let connection = connect(&client);
+            let recorder = Recorder::new(Plan::Consume);
+            connection.set_events(recorder.clone()).expect("none yet");
+            let events = ConnectionEventSet::RECEIVE;
+            connection.enable_events(events).expect("connected");
+            let peer = server.accept();
+            peer.write_all(b"heard").expect("connected");
+            until(sim, || {
+                recorder.with(|log| (log.bytes == b"heard").then_some(()))
+            });
+            drop((connection, peer, server));
+            client.end();
+        });
+    }
+}
+
+// [wsk 6.6]: events that are inherited find a connection without a handler.
+#[test]
+fn connection_taken_without_a_handler_is_read_by_call() {
+    struct Take(Recorder);
+    impl ListenEvents for Take {
+        fn accept(&self, offer: Offer<'_>) {
+            let connection = offer.accept().expect("memory");
+            self.0.with(|log| log.connection = Some(connection));
+        }
+    }
+    wsk_sim::seeds(SCHEDULES, |sim| {
+        let client = Client::new();
+        let recorder = Recorder::new(Plan::Consume);
+        let taker = Take(recorder.clone());
+        let listener = ListenSocket::open_with(&client.provider, AddressFamily::Inet, taker);
+        let listener = listener.wait(passive()).expect("opened");
+        listener.bind(address()).wait(passive()).expect("bound");
+        let events = ConnectionEventSet::all();
+        listener.enable_accept_events(events).expect("bound");
+        let peer = sim.connect(address()).expect("it listens");
+        let mut connection = until(sim, || recorder.with(|log| log.connection.take()));
+        peer.write_all(b"by call").expect("connected");
+        let mut all = Vec::new();
+        while all.len() < 7 {
+            let (count, filled) = connection.receive(buffer(&[0; 16])).wait(passive());
+            assert!(count.expect("connected") > 0);
+            all.extend(filled.to_vec());
+        }
+        assert_eq!(all, b"by call");
+        drop((connection, peer, listener));
+        client.end();
+    });
+}
+
+// [wsk 6.4]: without an IRP nobody would know when the event is off.
+#[test]
+fn events_are_not_disabled_by_enabling() {
+    wsk_sim::run(|sim| {
+        let scene = connect(sim, Plan::Consume, ConnectionEventSet::RECEIVE);
+        let disable = ConnectionEventSet::from_bits_retain(0x8000_0040);
+        let error = scene
+            .connection
+            .enable_events(disable)
+            .expect_err("a trick");
+        assert_eq!(error.kind(), ErrorKind::InvalidParameter);
+        scene.end();
     });
 }

@@ -30,6 +30,7 @@ mod provider;
 mod random;
 mod registration;
 mod soundness;
+mod static_events;
 mod stream_order;
 mod unload;
 mod writer;

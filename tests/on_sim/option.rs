@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::common::{Client, address, block_on, buffer, passive};
 use wsk::{
-    AddressFamily, Buffer, ConnectionSocket, ErrorKind, ListenSocket,
+    AddressFamily, Buffer, ConnectionSocket, ErrorKind, ListenSocket, dual_stack,
     option::{self, ipv6, tcp},
 };
 
@@ -114,6 +114,41 @@ fn option_of_a_family_is_set_before_the_bind() {
         set.wait(passive()).expect("set");
         let read = listener.option(&ipv6::V6_ONLY).wait(passive());
         assert_eq!(read, Ok(false));
+        drop(listener);
+        client.end();
+    });
+}
+
+#[test]
+fn socket_of_both_families_accepts_both_and_tells_who_it_is() {
+    wsk_sim::seeds(SCHEDULES, |sim| {
+        let client = Client::new();
+        let mut listener = unbound(&client, AddressFamily::Inet6);
+        listener.set_dual_stack().wait(passive()).expect("set");
+        listener
+            .bind(dual_stack::any(7))
+            .wait(passive())
+            .expect("bound");
+        for server in ["127.0.0.1:7", "[::1]:7"] {
+            let peer = sim
+                .connect(server.parse().expect("an address"))
+                .expect("it listens");
+            let accepted = listener.accept().wait(passive()).expect("accepted");
+            let remote = accepted.remote.map(dual_stack::canonical);
+            assert_eq!(remote, Some(peer.addresses().0));
+        }
+        drop(listener);
+        client.end();
+    });
+}
+
+#[test]
+fn socket_of_ipv4_cannot_serve_both_families() {
+    wsk_sim::seeds(10, |_| {
+        let client = Client::new();
+        let listener = unbound(&client, AddressFamily::Inet);
+        let error = listener.set_dual_stack().wait(passive()).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::NotSupported);
         drop(listener);
         client.end();
     });

@@ -37,6 +37,13 @@ pub struct Driver {
     pub image: &'static str,
 }
 
+impl Driver {
+    /// The file name of its image.
+    pub fn file_name(&self) -> String {
+        format!("{}.sys", self.image)
+    }
+}
+
 /// The TCP echo server.
 pub const ECHO: Driver = Driver {
     package: "wsk-echo",
@@ -45,7 +52,7 @@ pub const ECHO: Driver = Driver {
 
 /// The TCP server that decides who may connect.
 pub const GATEKEEPER: Driver = Driver {
-    package: "wsk-gatekeeper",
+    package: "wsk-gate",
     image: "wsk_gate",
 };
 
@@ -130,7 +137,7 @@ pub fn build(kit: &Kit, driver: &Driver, flavour: Flavour) -> Result<PathBuf> {
 
     let built = paths::target("windows").join(X64).join(flavour.profile());
     let output = paths::target("driver").join(X64).join(flavour.name());
-    let sys = output.join(format!("{image}.sys"));
+    let sys = output.join(driver.file_name());
     stamp::create_parent(&sys)?;
     for file in [format!("{image}.pdb"), format!("deps/{image}.map")] {
         let from = built.join(file);

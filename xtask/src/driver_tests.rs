@@ -1,24 +1,28 @@
-//! `cargo xtask driver-tests`: the sample driver, really loaded, in Wine; part of
+//! `cargo xtask driver-tests`: the sample drivers, really loaded, in Wine; part of
 //! `cargo xtask test`.
 //!
 //! All cases run in one session of Wine, one after the other, each with services of its own. After
 //! a case that failed the session is ended and a new one started, so that no case sees what
-//! another left. `cases` holds the cases, `clients` the TCP clients that they need. Reports like
-//! Rust's test runner, which `cargo xtask test` understands.
+//! another left. `echo` and `gate` hold the cases of these drivers, `cases` what they share,
+//! `clients` the TCP clients that they need. Reports like Rust's test runner, which
+//! `cargo xtask test` understands.
 
 use std::path::PathBuf;
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 
-use crate::echo::{self, Harness};
+use crate::build::{DRIVERS, Driver};
 use crate::netio::Provider;
 use crate::process;
+use crate::sample::{self, Harness};
 use crate::wine::Wine;
-use cases::{CASES, Case};
+use cases::Case;
 
 mod cases;
 mod clients;
+mod echo;
+mod gate;
 
 /// Options of `cargo xtask driver-tests`.
 #[derive(Debug, clap::Args)]
@@ -26,9 +30,9 @@ pub struct Args {
     /// Run only the cases whose name contains NAME
     #[arg(value_name = "NAME", default_value = "")]
     filter: String,
-    /// Test this image instead of building one
+    /// Test this image instead of building it, known by its name (may be repeated)
     #[arg(long, value_name = "FILE")]
-    image: Option<PathBuf>,
+    image: Vec<PathBuf>,
     /// Who provides Winsock Kernel
     #[arg(long, value_enum, default_value_t = Provider::Wine)]
     provider: Provider,
@@ -38,9 +42,9 @@ pub struct Args {
 #[derive(Debug)]
 struct Bench {
     wine: Wine,
-    /// The file name of the installed image.
-    image: String,
     harness: Harness,
+    /// The program that asks the gatekeeper, where that can run.
+    counters: Option<PathBuf>,
 }
 
 /// How a case ended, if it did not fail.
@@ -60,26 +64,28 @@ struct Tally {
 
 /// `cargo xtask driver-tests`.
 pub fn run(args: &Args) -> Result<()> {
-    let image = match &args.image {
-        Some(image) => image.clone(),
-        None => echo::build_image()?,
-    };
-    let harness = echo::build_harness()?;
-    let netio = args.provider.build()?;
-    let wanted: Vec<_> = CASES
-        .iter()
+    let wanted: Vec<_> = cases::all()
         .filter(|case| case.name.contains(&args.filter))
         .collect();
     if wanted.is_empty() {
         bail!("no case has `{}` in its name", args.filter);
     }
+    let images = images(&args.image)?;
+    let harness = sample::build_harness()?;
+    let netio = args.provider.build()?;
+    let counters = match args.provider {
+        Provider::Sim => Some(crate::gate::build_counters()?),
+        Provider::Wine => None,
+    };
     let start = || -> Result<Bench> {
         let wine = Wine::start(netio.as_ref())?;
-        let image = wine.install_image(&image)?;
+        for (image, name) in &images {
+            wine.install_image(image, name)?;
+        }
         Ok(Bench {
             wine,
-            image,
             harness: harness.clone(),
+            counters: counters.clone(),
         })
     };
     let mut bench = start()?;
@@ -91,7 +97,7 @@ pub fn run(args: &Args) -> Result<()> {
     );
     for case in wanted {
         process::check_interrupt()?;
-        if !run_case(case, &bench, &mut tally) {
+        if !run_case(case, args.provider, &bench, &mut tally) {
             bench
                 .wine
                 .end()
@@ -110,16 +116,46 @@ pub fn run(args: &Args) -> Result<()> {
         tally.skipped
     );
     if tally.failed > 0 {
-        bail!("{} tests of the driver in Wine failed", tally.failed);
+        bail!("{} tests of the drivers in Wine failed", tally.failed);
     }
     Ok(())
 }
 
+/// The images of all drivers, with their names: those that are given, and the others built.
+fn images(given: &[PathBuf]) -> Result<Vec<(PathBuf, String)>> {
+    let image = |driver: &Driver| {
+        let name = driver.file_name();
+        let found = given.iter().find(|image| image.ends_with(&name));
+        let image = match found {
+            Some(image) => image.clone(),
+            None => sample::build_image(driver)?,
+        };
+        Ok((image, name))
+    };
+    let is_unknown = |image: &&PathBuf| {
+        !DRIVERS
+            .iter()
+            .any(|driver| image.ends_with(driver.file_name()))
+    };
+    if let Some(image) = given.iter().find(is_unknown) {
+        bail!("{} has the name of no sample driver", image.display());
+    }
+    DRIVERS.iter().map(image).collect()
+}
+
 /// Runs one case and reports it. False if it failed.
-fn run_case(case: &Case, bench: &Bench, tally: &mut Tally) -> bool {
+fn run_case(case: &Case, provider: Provider, bench: &Bench, tally: &mut Tally) -> bool {
     let before = bench.wine.log().position();
     let started = Instant::now();
-    let result = (case.run)(bench);
+    let result = match case.provider {
+        Some(needed) if needed != provider => {
+            let name = needed.name();
+            Ok(Outcome::Skipped(format!(
+                "it is for the WSK provider \"{name}\""
+            )))
+        }
+        _ => (case.run)(bench),
+    };
     tally.report(case.name, started, &result);
     if result.is_err() {
         let words = bench.wine.log().quote(before);

@@ -12,12 +12,14 @@ mod check_image;
 mod demo;
 mod driver_tests;
 mod echo;
+mod gate;
 mod inf;
 mod kit;
 mod netio;
 mod paths;
 mod process;
 mod progress;
+mod sample;
 mod sign;
 mod sim_bench;
 mod sim_coverage;
@@ -42,11 +44,11 @@ enum Task {
     Build(build::Args),
     /// Check that a file is a driver image that Windows accepts
     CheckImage(check_image::Args),
-    /// Load the sample driver in Wine and let TCP clients talk to it
+    /// Load a sample driver in Wine and let TCP clients talk to it
     Demo(demo::Args),
     /// Check the rules of the repository that a machine can check
     Tidy(tidy::Args),
-    /// Test the sample driver, loaded in Wine
+    /// Test the sample drivers, loaded in Wine
     DriverTests(driver_tests::Args),
     /// Measure how fast the simulator is
     SimBench(sim_bench::Args),

@@ -13,8 +13,8 @@ use object::Object;
 use object::read::pe::PeFile64;
 use serde_json::Value;
 
-use crate::kit::{self, Kit, WindowsRust, stamp};
-use crate::process::{Step, ask};
+use crate::kit::{self, Kit, stamp};
+use crate::process::Step;
 use crate::{paths, toolchain};
 
 /// Who provides Winsock Kernel to the driver.
@@ -55,9 +55,8 @@ pub struct Netio {
 
 fn build(kit: &Kit) -> Result<Netio> {
     let command = ["build", "--release", "--package", "wsk-netio"];
-    gnu_cargo(kit, "build netio.sys from the simulator", &command)?.run()?;
-    let folder = paths::target("netio").join(toolchain::X64_GNU);
-    let image = folder.join("release/netio.dll");
+    toolchain::gnu_cargo(kit, "build netio.sys from the simulator", &command)?.run()?;
+    let image = toolchain::gnu_directory().join("release/netio.dll");
     check_exports(&image)?;
     Ok(Netio {
         image,
@@ -84,38 +83,6 @@ fn check_exports(image: &Path) -> Result<()> {
     Ok(())
 }
 
-/// A step that runs `cargo SUBCOMMAND` for programs and libraries in Wine.
-fn gnu_cargo(kit: &Kit, what: &str, subcommand: &[&str]) -> Result<Step> {
-    let args = ["--print", "target-libdir", "--target", toolchain::X64_GNU];
-    let directory = ask(toolchain::host_rustc(), &args)?;
-    let step = if PathBuf::from(directory.trim()).is_dir() {
-        toolchain::host_cargo(what).args(subcommand)
-    } else if matches!(kit.rust, WindowsRust::Debian { .. }) {
-        toolchain::debian_cargo(what)
-            .args(subcommand)
-            .arg("-Zbuild-std=std,panic_abort")
-    } else {
-        bail!(
-            "Rust for {0} is missing\n  what to do: rustup target add {0}",
-            toolchain::X64_GNU
-        );
-    };
-    Ok(toolchain::for_windows(step, kit, toolchain::X64_GNU)
-        .env("CARGO_TARGET_X86_64_PC_WINDOWS_GNU_LINKER", LINKER)
-        // bindgen would otherwise see the headers as mingw-w64's compiler does.
-        .env(
-            "BINDGEN_EXTRA_CLANG_ARGS",
-            "--target=x86_64-pc-windows-msvc",
-        )
-        // Link-time optimization and symbols serve the kernel image; here they only cost time.
-        .env("CARGO_PROFILE_RELEASE_LTO", "off")
-        .env("CARGO_PROFILE_RELEASE_DEBUG", "none")
-        .env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16")
-        .env("CARGO_TARGET_DIR", paths::target("netio")))
-}
-
-const LINKER: &str = "x86_64-w64-mingw32-gcc";
-
 /// Compiles the library unless it is there; the name of its folder carries the fingerprint of its
 /// source.
 fn bcryptprimitives() -> Result<PathBuf> {
@@ -125,7 +92,7 @@ fn bcryptprimitives() -> Result<PathBuf> {
     let library = paths::kit().join(folder).join("bcryptprimitives.dll");
     if !library.is_file() {
         stamp::create_parent(&library)?;
-        Step::new("compile bcryptprimitives.dll", LINKER)
+        Step::new("compile bcryptprimitives.dll", toolchain::GNU_LINKER)
             .args(["-O2", "-Wall", "-Wextra", "-Werror", "-shared", "-o"])
             .arg(&library)
             .arg(&source)

@@ -22,16 +22,18 @@ use crate::{check_image, inf, kit, paths, toolchain};
 use counts::Counts;
 
 /// The packages that run in the kernel, or stand in for it: tested on the native target.
-const KERNEL_SIDE: [&str; 6] = [
+const KERNEL_SIDE: [&str; 8] = [
     "wsk-sys",
     "wsk",
     "wsk-sim",
     "wsk-sim-cc",
     "wsk-sim-c-driver",
+    "wsk-parameters",
     "wsk-echo",
+    "wsk-gate",
 ];
 /// Ordinary host programs.
-const TOOLS: [&str; 2] = ["xtask", "wsk-harness"];
+const TOOLS: [&str; 3] = ["xtask", "wsk-harness", "wsk-gate-counters"];
 /// What a release image of a sample driver may measure.
 const IMAGE_LIMIT: u64 = 64 * 1024;
 

@@ -2,16 +2,18 @@
 //!
 //! Four kinds of build, each with a target directory of its own, so that none undoes another's
 //! work: host tools (`target`), kernel-side crates in a process of the host with Windows' layouts
-//! (`target/native`), Windows images (`target/windows`), and the simulator as a library in Wine
-//! (`target/netio`). All use `--locked`.
+//! (`target/native`), Windows images (`target/windows`), and what runs in Wine beside them, the
+//! simulator as a library and a program (`target/netio`). All use `--locked`.
 
 use std::env;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+use anyhow::{Result, bail};
+
 use crate::kit::{Kit, WindowsRust};
 use crate::paths;
-use crate::process::Step;
+use crate::process::{Step, ask};
 
 /// The target of a driver for 64-bit PCs.
 pub const X64: &str = "x86_64-pc-windows-msvc";
@@ -73,13 +75,52 @@ pub fn windows_cargo(kit: &Kit, what: &str, subcommand: &[&str], target: &str) -
 }
 
 /// Has a Cargo build for a Windows target, with the kit.
-pub fn for_windows(step: Step, kit: &Kit, target: &str) -> Step {
+fn for_windows(step: Step, kit: &Kit, target: &str) -> Step {
     step.args(["--locked", "--target", target])
         .args(kit.source_arguments())
         .envs(kit.variables())
         // They would replace the flags of .cargo/config.toml, without which no image links.
         .env_remove("RUSTFLAGS")
         .env_remove("CARGO_ENCODED_RUSTFLAGS")
+}
+
+/// A step that runs `cargo SUBCOMMAND` for programs and libraries in Wine.
+pub fn gnu_cargo(kit: &Kit, what: &str, subcommand: &[&str]) -> Result<Step> {
+    let args = ["--print", "target-libdir", "--target", X64_GNU];
+    let directory = ask(host_rustc(), &args)?;
+    let step = if PathBuf::from(directory.trim()).is_dir() {
+        host_cargo(what).args(subcommand)
+    } else if matches!(kit.rust, WindowsRust::Debian { .. }) {
+        debian_cargo(what)
+            .args(subcommand)
+            .arg("-Zbuild-std=std,panic_abort")
+    } else {
+        bail!("Rust for {X64_GNU} is missing\n  what to do: rustup target add {X64_GNU}");
+    };
+    Ok(for_windows(step, kit, X64_GNU)
+        .env("CARGO_TARGET_X86_64_PC_WINDOWS_GNU_LINKER", GNU_LINKER)
+        // bindgen would otherwise see the headers as mingw-w64's compiler does.
+        .env(
+            "BINDGEN_EXTRA_CLANG_ARGS",
+            "--target=x86_64-pc-windows-msvc",
+        )
+        // Link-time optimization and symbols serve the kernel image; here they only cost time.
+        .env("CARGO_PROFILE_RELEASE_LTO", "off")
+        .env("CARGO_PROFILE_RELEASE_DEBUG", "none")
+        .env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16")
+        .env("CARGO_TARGET_DIR", gnu_target_directory()))
+}
+
+/// mingw-w64's linker.
+pub const GNU_LINKER: &str = "x86_64-w64-mingw32-gcc";
+
+/// Where Cargo puts programs and libraries for Wine.
+pub fn gnu_directory() -> PathBuf {
+    gnu_target_directory().join(X64_GNU)
+}
+
+fn gnu_target_directory() -> PathBuf {
+    paths::target("netio")
 }
 
 /// A step that runs `cargo vendor`. Debian's Cargo is the one that reads the manifest of Debian's

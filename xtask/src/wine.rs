@@ -116,12 +116,14 @@ impl Wine {
         &self.log
     }
 
-    /// Puts a driver image where `binPath` of a service finds it; returns its file name.
-    pub fn install_image(&self, image: &Path) -> Result<String> {
-        let name = image.file_name().and_then(OsStr::to_str);
-        let name = name.with_context(|| format!("{} is not a file name", image.display()))?;
-        put(image, &drivers_folder(&self.prefix).join(name))?;
-        Ok(name.to_owned())
+    /// Puts a driver image where `binPath` of a service finds it, as `name`.
+    pub fn install_image(&self, image: &Path, name: &str) -> Result<()> {
+        put(image, &drivers_folder(&self.prefix).join(name))
+    }
+
+    /// Has what `step` runs, and what that runs in turn, find this session with `wine`.
+    pub fn with_environment(&self, step: Step) -> Step {
+        in_prefix(step, &self.prefix, self.overrides).env("WINEDEBUG", "-all")
     }
 
     /// A program of Wine to run in this session, as a silent step.

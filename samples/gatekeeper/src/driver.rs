@@ -1,7 +1,7 @@
 //! Starting and stopping the server.
 //!
-//! Stopping is: close every socket, wait for the tasks that used them, take leave of WSK. With the
-//! listening socket goes its handler, and with that the streams end on which the tasks wait.
+//! Stopping is: let nobody in any more, close every socket, wait for the tasks that used them, take
+//! leave of WSK. The order is what the types demand; a step left out would make the next one wait.
 
 use alloc::sync::Arc;
 use core::time::Duration;
@@ -27,6 +27,7 @@ const WAITING: usize = 1024;
 
 /// The running server.
 pub struct Server {
+    gate: Gate,
     listener: ListenSocket,
     executor: Executor,
     registration: Registration,
@@ -56,15 +57,14 @@ impl Server {
             spawner.clone(),
             statistics.clone(),
         ))?;
-        let gate = Gate {
-            is_limited: parameters.rate.is_some(),
-            rules: parameters.rules,
-            backlog,
-            statistics: statistics.clone(),
-        };
-        let listener = listen(&provider, parameters.address, gate, passive)?;
+        let is_limited = parameters.rate.is_some();
+        let gate = Gate::new(parameters.rules, is_limited, backlog, statistics.clone());
+        let listener = listen(&provider, parameters.address, gate.clone(), passive);
+        // The tasks do not wait for a gate that nobody knocks at.
+        let listener = listener.inspect_err(|_| gate.close())?;
         println!("wsk_gate: listening on {}", parameters.address);
         Ok(Self {
+            gate,
             listener,
             executor,
             registration,
@@ -74,6 +74,7 @@ impl Server {
 
     /// Closes everything and waits until it is gone.
     pub fn stop(self, passive: Passive) {
+        self.gate.close();
         drop(self.listener);
         self.registration.close_sockets();
         self.executor.shutdown(passive);

@@ -32,8 +32,6 @@ pub(super) struct Call {
     entry: Entry,
     pub(super) irp: PIRP,
     pub(super) packet: &'static Irp,
-    /// The status with which a test has it complete.
-    pub(super) doom: Option<NTSTATUS>,
 }
 
 /// Checks a call to a function of WSK.
@@ -101,12 +99,10 @@ impl Entry {
         }
         let packet = irp::give_to_provider(&self.me, irp, self.function);
         self.me.sim.sched.point(&self.me);
-        let doom = self.me.sim.faults.completion();
         Call {
             entry: self,
             irp,
             packet,
-            doom,
         }
     }
 }
@@ -145,7 +141,10 @@ impl Call {
         if let Some(status) = self.refusal() {
             return Err(self.complete(Answer::status(status)));
         }
-        self.doom
+        self.me
+            .sim
+            .faults
+            .completion()
             .map_or(Ok(()), |status| Err(self.reply(Answer::status(status))))
     }
 
@@ -178,12 +177,7 @@ impl Call {
             socket: Arc::clone(socket),
             function: "WskSocket",
         };
-        Self {
-            entry,
-            irp,
-            packet,
-            doom: None,
-        }
+        Self { entry, irp, packet }
     }
 }
 

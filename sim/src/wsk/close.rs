@@ -49,7 +49,7 @@ pub(super) fn is_quiet(state: &State) -> bool {
 fn close(call: &Call) -> NTSTATUS {
     let (sim, socket) = (&call.me.sim, &call.socket);
     let at_once = progress::at_once(sim);
-    let answer = call.doom.map_or(Answer::SUCCESS, Answer::status);
+    let answer = sim.faults.close().map_or(Answer::SUCCESS, Answer::status);
     let mut state = lock(&socket.state);
     if at_once && is_quiet(&state) && state.mover == Mover::Idle {
         bury(sim, socket, &mut state);

@@ -40,8 +40,7 @@ fn operation_that_fails_leaves_nothing_behind() {
         if status == STATUS_SUCCESS {
             let socket = Socket::new(socket);
             on_socket(&client, socket, &mut io);
-            let (status, _) = io.call(|irp| socket.start_close(irp));
-            check(status, STATUS_SUCCESS);
+            socket.close(&mut io);
         }
     });
 }

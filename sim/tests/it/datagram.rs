@@ -533,7 +533,6 @@ fn any_single_fault_leaves_nothing_behind() {
                 assert_eq!(peer.receive().data, b"");
             }
         }
-        // [wsk 10.7] It is closed, whatever the status.
-        io.call(|irp| socket.start_close(irp));
+        socket.close(&mut io);
     });
 }

@@ -9,8 +9,9 @@ use core::{
 };
 
 use wsk_sys::{
-    WSK_CACHE_SD, WSK_RELEASE_SD, WSK_TDI_BEHAVIOR, WSK_TDI_DEVICENAME_MAPPING, WSK_TDI_MAP_INFO,
-    WSK_TRANSPORT_LIST_CHANGE, WSK_TRANSPORT_LIST_QUERY,
+    NPI_WSK_INTERFACE_ID, WSK_CACHE_SD, WSK_RELEASE_SD, WSK_SET_STATIC_EVENT_CALLBACKS,
+    WSK_TDI_BEHAVIOR, WSK_TDI_DEVICENAME_MAPPING, WSK_TDI_MAP_INFO, WSK_TRANSPORT_LIST_CHANGE,
+    WSK_TRANSPORT_LIST_QUERY,
     wdk_sys::{PSECURITY_DESCRIPTOR, STATUS_NOT_SUPPORTED},
 };
 
@@ -18,6 +19,7 @@ use super::{Started, control::Returned};
 use crate::{
     op::{
         core::CoreRef,
+        event_calls::event_control,
         slot::{Arguments, Payload, Prepared},
     },
     registration::Provider,
@@ -70,6 +72,17 @@ pub(crate) unsafe fn release_descriptor(provider: &Provider, descriptor: NonNull
         returned.is_ok_and(|returned| returned.status.is_success()),
         "a cached descriptor can be released"
     );
+}
+
+/// `WSK_SET_STATIC_EVENT_CALLBACKS`.
+pub(crate) fn set_static_events(provider: &Provider, mask: u32) -> Result<()> {
+    let mut control = event_control(&NPI_WSK_INTERFACE_ID, mask);
+    let input = ((&raw mut control).cast(), size_of_val(&control));
+    let code = WSK_SET_STATIC_EVENT_CALLBACKS;
+    // SAFETY: without an IRP; an input of the operation's size. Every socket of this library with
+    // events has a table of callbacks, also without a handler [wsk 6.8].
+    let returned = unsafe { now(provider, code, input, (null_mut(), 0)) }?;
+    check(CALL, returned.status.as_raw())
 }
 
 /// `WSK_TDI_BEHAVIOR`.

@@ -3,10 +3,7 @@
 // UNSAFETY: calls through the provider's tables.
 #![expect(unsafe_code, reason = "calls through the provider's tables")]
 
-use core::{
-    net::SocketAddr,
-    ptr::{null, null_mut},
-};
+use core::net::SocketAddr;
 
 use wsk_sys::wdk_sys::STATUS_NOT_SUPPORTED;
 
@@ -52,7 +49,7 @@ impl Kind {
     }
 }
 
-/// WskSocket, with callbacks if there is a handler.
+/// WskSocket.
 pub(crate) fn open(
     provider: &Provider,
     kind: Kind,
@@ -102,6 +99,8 @@ pub(crate) fn open_connected(
     owner: Owner,
 ) -> Started {
     let unopened = Outstanding::create(provider.clone(), Category::Connection, None)?;
+    // SAFETY: the socket is yet to be made.
+    let (context, table) = unsafe { unopened.core().client_side() };
     let starter = unopened.another();
     let npi = *provider.npi();
     // SAFETY: as in `open`.
@@ -111,8 +110,7 @@ pub(crate) fn open_connected(
     arguments.local = local.into();
     arguments.remote = remote.into();
     let call = |prepared: &Prepared| match function {
-        // SAFETY: as in `open`; both addresses lie in the slot until completion [wsk 3.13]; no
-        // context and no callbacks [wsk 4.3].
+        // SAFETY: as in `open`; both addresses lie in the slot until completion [wsk 3.13].
         Some(wsk_socket_connect) => unsafe {
             wsk_socket_connect(
                 npi.Client,
@@ -121,8 +119,8 @@ pub(crate) fn open_connected(
                 prepared.local(),
                 prepared.remote(),
                 0,
-                null_mut(),
-                null(),
+                context,
+                table.cast(),
                 process,
                 thread,
                 security,
@@ -142,6 +140,8 @@ pub(crate) fn accept(listener: &CoreRef) -> Started {
         let provider = call.outstanding().provider().clone();
         Outstanding::create(provider, Category::Connection, None)
     })?;
+    // SAFETY: the socket is yet to be made.
+    let (context, callbacks) = unsafe { accepted.core().client_side() };
     let payload = Payload::Socket(accepted);
     start(
         listener,
@@ -150,11 +150,11 @@ pub(crate) fn accept(listener: &CoreRef) -> Started {
         Arguments::none(),
         |table, socket, prepared| {
             let (local, remote, irp) = (prepared.local(), prepared.remote(), prepared.irp);
-            // SAFETY: an open listening socket; no context, no events [wsk 4.3]; both addresses
-            // have room for either family and lie in the slot, nonpaged, until completion [wsk
-            // 3.12, 7.4].
+            // SAFETY: an open listening socket; context and table of the socket to be, nonpaged,
+            // stay until it is closed [wsk 1.4, 4.3]; both addresses have room for either family
+            // and lie in the slot, nonpaged, until completion [wsk 3.12, 7.4].
             let call = |accept: unsafe extern "C" fn(_, _, _, _, _, _, _) -> _| unsafe {
-                accept(socket, 0, null_mut(), null(), local, remote, irp)
+                accept(socket, 0, context, callbacks.cast(), local, remote, irp)
             };
             table.accept().map(call)
         },

@@ -73,8 +73,9 @@ fn come_and_go(sim: &Sim, log: &Arc<Log>, number: u64) -> Task<()> {
     })
 }
 
-// [wsk 12.2, 12.3, 12.10 to 12.14, 12.19]: no leak, no use after detach, no double completion: the
-// simulator watches the last, contexts that are gone refuse to be called, and nothing is left.
+// [wsk 12.2, 12.3, 12.10, 12.11, 12.12, 12.13, 12.14, 12.19]: no leak, no use after detach, no
+// double completion: the simulator watches the last, contexts that are gone refuse to be called,
+// and nothing is left.
 #[test]
 fn four_modules_come_and_go_under_calls() {
     builder().preempt_one_in(3).seeds(2000, |sim| {

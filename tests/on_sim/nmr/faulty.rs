@@ -15,7 +15,7 @@ use std::{
     time::Duration,
 };
 
-use wsk::nmr::AttachError;
+use wsk::nmr::{AttachError, Npi};
 use wsk_sim::{Rule, Sim, builder};
 use wsk_sys::{
     NPI_CLIENT_CHARACTERISTICS, NPI_MODULEID, NPI_PROVIDER_CHARACTERISTICS,
@@ -28,16 +28,21 @@ use wsk_sys::{
     },
 };
 
-use super::{Log, client, pair, provider};
+use super::{Counter, Log, client, pair, provider};
 use crate::common::passive;
 
 /// The interface of these tests, as C has it.
-static NPI: NPIID = GUID {
-    Data1: 0x8B0F_7D52,
-    Data2: 0x3E0F,
-    Data3: 0x4C7A,
-    Data4: [0x9B, 0x1D, 0x2F, 0x6A, 0x84, 0xE1, 0x90, 0x3C],
-};
+static NPI: NPIID = as_in_c(Counter::ID.to_u128());
+
+#[expect(clippy::cast_possible_truncation, reason = "takes it apart")]
+const fn as_in_c(digits: u128) -> GUID {
+    GUID {
+        Data1: (digits >> 96) as u32,
+        Data2: (digits >> 80) as u16,
+        Data3: (digits >> 64) as u16,
+        Data4: (digits as u64).to_be_bytes(),
+    }
+}
 
 /// What a peer says about itself, wrong in one place if the test says so.
 type Spoil = fn(&mut NPI_REGISTRATION_INSTANCE, &mut NPI_MODULEID);

@@ -26,6 +26,52 @@ struct Numbered {
     version: u32,
 }
 
+/// The same twice, a third time with another type, and a fourth time with another identifier.
+mod definitions {
+    wsk::npi! {
+        pub interface One = 1;
+        pub provider trait Adds, table AddsDispatch { fn add(&self, by: u32) -> u32; }
+        pub client trait Hears, table HearsDispatch { fn sum(&self, sum: u32); }
+    }
+
+    pub mod again {
+        wsk::npi! {
+            /// With words.
+            pub interface One = 1;
+            /// With words.
+            pub provider trait Adds, table AddsDispatch {
+                /// With words.
+                fn add(&self, by: u32) -> u32;
+            }
+            pub client trait Hears, table HearsDispatch { fn sum(&self, sum: u32); }
+        }
+    }
+
+    pub mod changed {
+        wsk::npi! {
+            pub interface One = 1;
+            pub provider trait Adds, table AddsDispatch { fn add(&self, by: u64) -> u32; }
+            pub client trait Hears, table HearsDispatch { fn sum(&self, sum: u32); }
+        }
+    }
+
+    pub mod other {
+        wsk::npi! {
+            pub interface One = 2;
+            pub provider trait Adds, table AddsDispatch { fn add(&self, by: u32) -> u32; }
+            pub client trait Hears, table HearsDispatch { fn sum(&self, sum: u32); }
+        }
+    }
+}
+
+#[test]
+fn interfaces_are_the_same_only_if_they_are_defined_the_same() {
+    let id = definitions::One::ID;
+    assert_eq!(id, definitions::again::One::ID);
+    assert_ne!(id, definitions::changed::One::ID);
+    assert_ne!(id, definitions::other::One::ID);
+}
+
 enum Interface {}
 
 // SAFETY: all modules of the interface are in this file.

@@ -52,6 +52,10 @@ impl Win32Error {
 impl NtStatus {
     /// A registry value, or anything else that was passed in, is not usable.
     pub const INVALID_PARAMETER: Self = Self(0xC000_000D);
+    /// What a provider gives for a function that it lacks.
+    pub const NOT_IMPLEMENTED: Self = Self(0xC000_0002);
+    /// There is a device, or another object, of this name.
+    pub const OBJECT_NAME_COLLISION: Self = Self(0xC000_0035);
     /// What Windows gives for a bind to an address in use.
     pub const ADDRESS_ALREADY_EXISTS: Self = Self(0xC000_020A);
     /// What Wine 8 gives for a bind to an address in use.
@@ -64,6 +68,7 @@ impl NtStatus {
             0xC000_000D => "STATUS_INVALID_PARAMETER",
             0xC000_0022 => "STATUS_ACCESS_DENIED",
             0xC000_0034 => "STATUS_OBJECT_NAME_NOT_FOUND",
+            0xC000_0035 => "STATUS_OBJECT_NAME_COLLISION",
             0xC000_009A => "STATUS_INSUFFICIENT_RESOURCES",
             0xC000_00A3 => "STATUS_DEVICE_NOT_READY",
             0xC000_0120 => "STATUS_CANCELLED",

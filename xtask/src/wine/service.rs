@@ -85,6 +85,12 @@ impl<'w> Service<'w> {
         self.set(value, "REG_DWORD", &number.to_string())
     }
 
+    /// Sets several texts below the service's Parameters key.
+    pub fn set_texts(&self, value: &str, texts: &[&str]) -> Result<()> {
+        // What `reg` takes for the end of a text.
+        self.set(value, "REG_MULTI_SZ", &texts.join(r"\0"))
+    }
+
     /// Sets a text below the service's Parameters key.
     pub fn set_text(&self, value: &str, text: &str) -> Result<()> {
         self.set(value, "REG_SZ", text)
