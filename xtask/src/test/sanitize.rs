@@ -26,8 +26,8 @@ const DRIVERS: Run = Run {
     ],
     variables: &[("WSK_SIM_KEEP_FREED", "0"), ("WSK_SIM_SEEDS", "40")],
 };
-/// The tests of the simulator, and all unit tests. Some are of drivers that use freed memory, which it has to find, and
-/// some count what happens on their schedules.
+/// The tests of the simulator, and all unit tests. Some are of drivers that use freed memory, which
+/// the simulator has to find, and some count what happens on their schedules.
 const SIMULATOR: Run = Run {
     what: "AddressSanitizer, simulator",
     targets: &["--lib", "--test", "it"],
@@ -94,7 +94,11 @@ impl Run {
             .env("CARGO_TARGET_DIR", paths::target("address-sanitizer"))
             // The simulator finds leaks; some tests forget values on purpose.
             .env("ASAN_OPTIONS", "detect_leaks=0")
-            .envs(variables.filter(|(name, _)| env::var_os(name).is_none()).copied());
+            .envs(
+                variables
+                    .filter(|(name, _)| env::var_os(name).is_none())
+                    .copied(),
+            );
         Ok(count(&step.attempt()?))
     }
 }
