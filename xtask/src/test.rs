@@ -56,6 +56,8 @@ enum Part {
     Fmt,
     /// The repository's own rules
     Tidy,
+    /// What the simulator covers of the rules
+    SimCoverage,
     /// Clippy on the host tools
     ClippyTools,
     /// Unit and integration tests of the host tools
@@ -165,6 +167,7 @@ impl Part {
                     .args(["fmt", "--all", "--check", "--", "--color", "never"]),
             ),
             Self::Tidy => judge(own_command("tidy", "tidy")?),
+            Self::SimCoverage => judge(own_command("coverage of the simulator", "sim-coverage")?),
             Self::ClippyTools => judge(clippy(
                 toolchain::host_cargo("clippy, tools").args(["clippy", "--locked"]),
                 &[&toolchain::TOOL_PROFILE, &packages(&TOOLS)[..]].concat(),
