@@ -107,6 +107,7 @@ pub use self::{
         inspect::{InspectId, InspectRequest, Inspection, Verdict},
         listen::ListenEvents,
         offer::Offer,
+        ticket::Decision,
     },
     exec::{Executor, Spawner},
     flags::{DatagramFlags, SendFlags},

@@ -57,15 +57,20 @@ impl Recorder {
     }
 
     fn copy(&self, data: wsk::Data<'_>, count: usize) {
-        let mut bytes = vec![0; data.len()];
-        assert_eq!(data.copy_to_slice(&mut bytes).expect("mapped"), data.len());
-        let chunks: Vec<u8> = data
-            .chunks()
-            .flat_map(|chunk| chunk.expect("mapped").to_vec())
-            .collect();
-        assert_eq!(chunks, bytes);
+        let bytes = copy_of(data);
         self.with(|log| log.bytes.extend(&bytes[..count]));
     }
+}
+
+fn copy_of(data: wsk::Data<'_>) -> Vec<u8> {
+    let mut bytes = vec![0; data.len()];
+    assert_eq!(data.copy_to_slice(&mut bytes).expect("mapped"), data.len());
+    let chunks: Vec<u8> = data
+        .chunks()
+        .flat_map(|chunk| chunk.expect("mapped").to_vec())
+        .collect();
+    assert_eq!(chunks, bytes);
+    bytes
 }
 
 impl ConnectionEvents for Recorder {
@@ -87,14 +92,17 @@ impl ConnectionEvents for Recorder {
                 indication.refuse()
             }
             Plan::Retain => {
-                self.copy(data, data.len());
-                match indication.retain(&self.budget) {
-                    Ok((received, retained)) => {
-                        self.with(|log| log.retained.push(retained));
-                        received
-                    }
-                    Err(indication) => indication.consume(),
-                }
+                let bytes = copy_of(data);
+                let (received, retained) = match indication.retain(&self.budget) {
+                    Ok((received, retained)) => (received, Some(retained)),
+                    Err(indication) => (indication.consume(), None),
+                };
+                // At once: whoever has seen the bytes finds what was retained.
+                self.with(|log| {
+                    log.bytes.extend(bytes);
+                    log.retained.extend(retained);
+                });
+                received
             }
         }
     }

@@ -9,18 +9,39 @@ use std::path::Path;
 
 use anyhow::Result;
 
-use super::{Outcome, count};
+use super::{Outcome, count, packages};
 use crate::kit::Kit;
 use crate::process::ask;
 use crate::{paths, toolchain};
 
-/// The tests that run under `AddressSanitizer`: a package, and which of its targets.
-const RUNS: [(&str, &[&str]); 4] = [
-    ("wsk", &["--lib", "--test", "on_sim", "--test", "counters"]),
-    ("wsk-sim", &["--lib", "--test", "it"]),
-    ("wsk-echo", &["--tests"]),
-    ("wsk-gatekeeper", &["--tests"]),
-];
+/// Whose tests run under `AddressSanitizer`. All are built at once, so that they share what they
+/// depend on.
+const PACKAGES: [&str; 4] = ["wsk", "wsk-sim", "wsk-echo", "wsk-gatekeeper"];
+/// The tests of drivers. The simulator gives freed memory back at once, so that late reads are seen
+/// too.
+const DRIVERS: Run = Run {
+    what: "AddressSanitizer, drivers",
+    targets: &[
+        "--test", "on_sim", "--test", "counters", "--test", "echo", "--test", "gate",
+    ],
+    variables: &[("WSK_SIM_KEEP_FREED", "0"), ("WSK_SIM_SEEDS", "40")],
+};
+/// The tests of the simulator, and all unit tests. Some are of drivers that use freed memory, which
+/// the simulator has to find, and some count what happens on their schedules.
+const SIMULATOR: Run = Run {
+    what: "AddressSanitizer, simulator",
+    targets: &["--lib", "--test", "it"],
+    variables: &[],
+};
+
+/// Tests that run in the same way.
+struct Run {
+    what: &'static str,
+    targets: &'static [&'static str],
+    /// Unless the environment has them.
+    variables: &'static [(&'static str, &'static str)],
+}
+
 /// The tests that do not.
 const LEFT_OUT: [(&str, &str); 4] = [
     ("wsk, compile_fail", "it runs nothing of the library"),
@@ -37,8 +58,6 @@ const NO_THREADS: &str = "it needs a standard library that is compiled with it, 
                           host, which it cannot follow. loom looks for races";
 /// The end of the name of `AddressSanitizer`'s runtime.
 const RUNTIME: &str = "_rt.asan.a";
-/// Schedules for each test, unless `WSK_SIM_SEEDS` says how many.
-const SEEDS: &str = "40";
 
 /// Runs the tests.
 pub fn run(kit: &Kit) -> Result<Outcome> {
@@ -55,31 +74,33 @@ pub fn run(kit: &Kit) -> Result<Outcome> {
     for (what, reason) in LEFT_OUT {
         skip(&format!("AddressSanitizer, {what}"), reason);
     }
-    for (package, targets) in RUNS {
-        let outcome = run_package(kit, package, targets)?;
+    for run in [DRIVERS, SIMULATOR] {
+        let outcome = run.run(kit)?;
         total.counts.add(&outcome.counts);
         total.problems.extend(outcome.problems);
     }
     Ok(total)
 }
 
-fn run_package(kit: &Kit, package: &str, targets: &[&str]) -> Result<Outcome> {
-    let what = format!("AddressSanitizer, {package}");
-    let step = toolchain::native_cargo(kit, &what, &["test", "--no-fail-fast"])
-        .args(["--package", package])
-        .args(targets)
-        .env("RUSTC_BOOTSTRAP", "1")
-        .env("RUSTFLAGS", "-Zsanitizer=address")
-        .env_remove("CARGO_ENCODED_RUSTFLAGS")
-        .env("CARGO_TARGET_DIR", paths::target("address-sanitizer"))
-        // The simulator finds leaks; some tests forget values on purpose.
-        .env("ASAN_OPTIONS", "detect_leaks=0")
-        .env("WSK_SIM_KEEP_FREED", "0");
-    let step = match env::var_os("WSK_SIM_SEEDS") {
-        Some(_) => step,
-        None => step.env("WSK_SIM_SEEDS", SEEDS),
-    };
-    Ok(count(&step.attempt()?))
+impl Run {
+    fn run(&self, kit: &Kit) -> Result<Outcome> {
+        let variables = self.variables.iter();
+        let step = toolchain::native_cargo(kit, self.what, &["test", "--no-fail-fast"])
+            .args(packages(&PACKAGES))
+            .args(self.targets)
+            .env("RUSTC_BOOTSTRAP", "1")
+            .env("RUSTFLAGS", "-Zsanitizer=address")
+            .env_remove("CARGO_ENCODED_RUSTFLAGS")
+            .env("CARGO_TARGET_DIR", paths::target("address-sanitizer"))
+            // The simulator finds leaks; some tests forget values on purpose.
+            .env("ASAN_OPTIONS", "detect_leaks=0")
+            .envs(
+                variables
+                    .filter(|(name, _)| env::var_os(name).is_none())
+                    .copied(),
+            );
+        Ok(count(&step.attempt()?))
+    }
 }
 
 /// Whether the compiler comes with the sanitizer's runtime.
