@@ -59,16 +59,19 @@ impl Provider {
     ///
     /// ```no_run
     /// use core::time::Duration;
-    /// use wsk::{AddressHints, ConnectionSocket, Passive, Provider, SocketType};
+    /// use core::net::{Ipv6Addr, SocketAddr};
+    /// use wsk::{AddressFamily, AddressHints, ConnectionSocket, Passive, Provider, SocketType};
     ///
     /// fn connect(provider: &Provider, passive: Passive) -> wsk::Result<ConnectionSocket> {
-    ///     let hints = AddressHints::new().socket_type(SocketType::STREAM);
+    ///     let hints = AddressHints::new()
+    ///         .family(AddressFamily::Inet6)
+    ///         .socket_type(SocketType::STREAM);
+    ///     let any = SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0));
     ///     let query =
     ///         provider.get_address_info(Some("server.example"), Some("7"), &hints, passive);
     ///     let found = query.wait_timeout(Duration::from_secs(5), passive)?;
     ///     for address in found.iter().filter_map(|info| info.address()) {
-    ///         let local = (core::net::Ipv6Addr::UNSPECIFIED, 0).into();
-    ///         let opening = ConnectionSocket::open_connected(provider, local, address);
+    ///         let opening = ConnectionSocket::connect_from(provider, any, address);
     ///         if let Ok(connection) = opening.wait(passive) {
     ///             return Ok(connection);
     ///         }
@@ -178,7 +181,7 @@ bitflags! {
 
 /// Which addresses are looked for: see [`Provider::get_address_info`]. Any, by default.
 ///
-/// ```
+/// ```no_run
 /// use wsk::{AddressFamily, AddressHints, AddressInfoFlags, Protocol, SocketType};
 ///
 /// let for_a_listener = AddressHints::new()
