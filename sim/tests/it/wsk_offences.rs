@@ -232,7 +232,7 @@ fn wsk_2_1_registration_that_was_moved_is_reported() {
         let mut moved = *client.block;
         let mut npi = WSK_PROVIDER_NPI::default();
         // SAFETY: breaks the rule: the block is a copy.
-        unsafe { WskCaptureProviderNPI(&raw mut moved, WSK_NO_WAIT, &raw mut npi) };
+        let _ = unsafe { WskCaptureProviderNPI(&raw mut moved, WSK_NO_WAIT, &raw mut npi) };
     });
 }
 
@@ -249,7 +249,7 @@ fn wsk_2_3_table_with_reserved_other_than_0_is_reported() {
         };
         let mut block = WSK_REGISTRATION::default();
         // SAFETY: breaks the rule.
-        unsafe { WskRegister(&raw mut npi, &raw mut block) };
+        let _ = unsafe { WskRegister(&raw mut npi, &raw mut block) };
     });
 }
 
