@@ -13,6 +13,9 @@
 //!                                                     .await, wait, wait_timeout, cancel, drop
 //! ```
 //!
+//! Drivers that offer interfaces to each other, or reach WSK in the older way, do so as network
+//! modules: see [`nmr`].
+//!
 //! # What holds
 //!
 //! - No safe program can corrupt memory: not by dropping, forgetting, cancelling or racing anything
@@ -63,7 +66,8 @@ mod mem;
 mod status;
 mod sync;
 mod transport;
-// Getting a provider.
+// Getting a provider, and asking it.
+mod name;
 mod provider;
 mod registration;
 mod version;
@@ -103,12 +107,17 @@ pub use self::{
         inspect::{InspectId, InspectRequest, Inspection, Verdict},
         listen::ListenEvents,
         offer::Offer,
+        ticket::Decision,
     },
     exec::{Executor, Spawner},
     flags::{DatagramFlags, SendFlags},
     ioctl::{AddressList, KeepAlive},
     irql::Passive,
-    mem::{buffer::Buffer, chain::BufferChain},
+    mem::{buffer::Buffer, chain::BufferChain, wide::WideStr},
+    name::{
+        AddressHints, AddressInfo, AddressInfoFlags, AddressInfoList, AddressInfos, NameInfo,
+        NameInfoFlags,
+    },
     op::operation::{Operation, Request},
     owner::{Process, Thread},
     provider::{NextTransportChange, StaticEventSet, TransportChanges},
@@ -139,6 +148,7 @@ pub use self::{
 
 /// The kinds of request that an [`Operation`] may be of.
 pub mod request {
+    pub use crate::name::{GetAddressInfo, GetNameInfo};
     pub use crate::socket::control::{GetOption, Ioctl, QuerySecurity, Read, Write};
     pub use crate::socket::ioctl::QuerySize;
     pub use crate::socket::request::{

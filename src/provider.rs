@@ -177,10 +177,7 @@ bitflags! {
         const RECEIVE = WSK_EVENT_RECEIVE;
         /// [`ConnectionEvents::disconnected`](crate::ConnectionEvents::disconnected)
         const DISCONNECT = WSK_EVENT_DISCONNECT;
-        /// [`ConnectionEvents::ideal_backlog_changed`]
-        ///
-        /// [`ConnectionEvents::ideal_backlog_changed`]:
-        /// crate::ConnectionEvents::ideal_backlog_changed
+        /// [`ideal_backlog_changed`](crate::ConnectionEvents::ideal_backlog_changed)
         const SEND_BACKLOG = WSK_EVENT_SEND_BACKLOG;
         /// [`DatagramEvents::receive_from`](crate::DatagramEvents::receive_from)
         const RECEIVE_FROM = WSK_EVENT_RECEIVE_FROM;

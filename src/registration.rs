@@ -37,7 +37,7 @@ use crate::{
     irql::Passive,
     mem::pool,
     nmr::wsk::Attached,
-    op::list::SocketList,
+    op::{list::SocketList, names::NameLists},
     status::{Error, Result, Status, check},
     sync::{
         event::Event,
@@ -89,6 +89,8 @@ struct Inner {
     event: Option<ClientEvent>,
     /// The sockets that are open.
     sockets: SocketList,
+    /// The lists of addresses that name resolution has given.
+    names: NameLists,
     /// One reference for each [`Provider`].
     providers: Rundown,
     /// Set when the last provider has gone after `providers` was closed.
@@ -148,6 +150,8 @@ impl Registration {
             },
             event,
             sockets: SocketList::new(),
+            // SAFETY: settled below.
+            names: unsafe { NameLists::unsettled() },
             providers: Rundown::new(),
             // SAFETY: settled below.
             drained: unsafe { Event::unsettled() },
@@ -162,6 +166,8 @@ impl Registration {
         unsafe { shared.drained.settle() };
         // SAFETY: as above.
         unsafe { shared.deregistered.settle() };
+        // SAFETY: as above.
+        unsafe { shared.names.settle() };
         let npi = WSK_CLIENT_NPI {
             ClientContext: inner.as_ptr().cast(),
             Dispatch: &raw const shared.dispatch,
@@ -273,8 +279,10 @@ impl Registration {
     /// [`Provider`] has been dropped and every socket is closed, and takes leave of the WSK
     /// subsystem. Calling it again waits for the same.
     ///
-    /// Close the sockets first: a socket or provider that is kept (or was given to
-    /// `core::mem::forget`) keeps this waiting [wsk 2.10].
+    /// Close the sockets first: a socket, a provider or an [`AddressInfoList`] that is kept (or was
+    /// given to `core::mem::forget`) keeps this waiting [wsk 2.10].
+    ///
+    /// [`AddressInfoList`]: crate::AddressInfoList
     ///
     /// IRQL: PASSIVE_LEVEL.
     ///
@@ -286,6 +294,8 @@ impl Registration {
             inner.deregistered.wait(None, passive);
             return;
         }
+        // While the provider can still be called.
+        inner.names.finish(passive);
         if inner.providers.close() == Closing::Running {
             inner.drained.wait(None, passive);
         }
@@ -387,6 +397,15 @@ impl Provider {
             // SAFETY: `captured` is counted, so the registration is not freed.
             Keeper::Registration(captured) => &unsafe { captured.0.as_ref() }.sockets,
             Keeper::Binding(attached) => attached.sockets(),
+        }
+    }
+
+    /// The lists of addresses that name resolution has given.
+    pub(crate) fn names(&self) -> &NameLists {
+        match &self.keeper {
+            // SAFETY: as in `sockets`.
+            Keeper::Registration(captured) => &unsafe { captured.0.as_ref() }.names,
+            Keeper::Binding(attached) => attached.names(),
         }
     }
 }

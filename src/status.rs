@@ -51,6 +51,7 @@ statuses! {
     ACCESS_DENIED = STATUS_ACCESS_DENIED,
         "Forbidden, for example by another socket's exclusive use of the address.";
     BUFFER_TOO_SMALL = STATUS_BUFFER_TOO_SMALL, "The output does not fit.";
+    UNMAPPABLE_CHARACTER = STATUS_UNMAPPABLE_CHARACTER, "The text is not well-formed.";
     OBJECT_TYPE_MISMATCH = STATUS_OBJECT_TYPE_MISMATCH, "The object or value is of another type.";
     OBJECT_NAME_INVALID = STATUS_OBJECT_NAME_INVALID, "The name is malformed.";
     OBJECT_NAME_COLLISION = STATUS_OBJECT_NAME_COLLISION, "There is an object of this name.";
@@ -191,8 +192,16 @@ pub enum ErrorKind {
     Dead,
     /// Bytes were lost because a pending receive was dropped; the stream cannot be continued.
     DataLost,
-    /// The provider, the transport or this Windows does not support it.
+    /// This Windows is too old for the call: its WSK does not have the function.
+    NotImplemented,
+    /// The provider or the transport does not support it.
     NotSupported,
+    /// No host or service of this name, or nothing that fits the hints.
+    NameNotFound,
+    /// A name is ill-formed UTF-16.
+    NotUnicode,
+    /// The room for the answer is too small.
+    BufferTooSmall,
     /// The socket is not in the state for this call.
     InvalidState,
     /// Anything else: see the status.
@@ -254,10 +263,14 @@ impl Error {
             Status::FILE_CLOSED => ErrorKind::Closed,
             Status::FILE_FORCED_CLOSED => ErrorKind::Dead,
             Status::DATA_OVERRUN => ErrorKind::DataLost,
-            Status::NOT_IMPLEMENTED | Status::NOT_SUPPORTED => ErrorKind::NotSupported,
+            Status::NOT_IMPLEMENTED => ErrorKind::NotImplemented,
+            Status::NOT_SUPPORTED => ErrorKind::NotSupported,
             Status::INVALID_DEVICE_STATE | Status::INVALID_DEVICE_REQUEST => {
                 ErrorKind::InvalidState
             }
+            Status::NO_MATCH => ErrorKind::NameNotFound,
+            Status::UNMAPPABLE_CHARACTER => ErrorKind::NotUnicode,
+            Status::BUFFER_TOO_SMALL => ErrorKind::BufferTooSmall,
             _ => ErrorKind::Other,
         }
     }

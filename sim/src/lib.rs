@@ -88,4 +88,4 @@ pub use runner::{Builder, Explored, builder, every_fault, run, seeds};
 #[cfg(not(windows))]
 pub use sim::{Sim, Task};
 pub use verifier::{Report, Rule};
-pub use wsk::{Extension, ExtensionCall, ExtensionClient, Transport};
+pub use wsk::{Extension, ExtensionCall, ExtensionClient, Transport, Windows};

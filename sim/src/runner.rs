@@ -12,6 +12,7 @@ use crate::rng::{Path, Rng};
 use crate::sim::{Config, Failure, Host, Shared, Sim};
 use crate::verifier::{Report, Rule};
 use crate::worker;
+use crate::wsk::Windows;
 
 /// Sets up simulations. Start with [`builder`].
 #[derive(Debug, Clone, Copy)]
@@ -29,6 +30,7 @@ pub fn builder() -> Builder {
         backtraces: true,
         fault: None,
         inline_only: false,
+        windows: Windows::Ten1809,
         host_network: false,
         lose_datagrams_one_in: 0,
         duplicate_datagrams_one_in: 0,
@@ -99,6 +101,14 @@ impl Builder {
     #[must_use]
     pub fn inline_only(mut self) -> Self {
         self.config.inline_only = true;
+        self
+    }
+
+    /// Offers the tables of an older Windows: functions that it lacks are null [wsk 2.11]. On that
+    /// Windows the tables end before them, and what a driver reads there is anything.
+    #[must_use]
+    pub fn windows(mut self, windows: Windows) -> Self {
+        self.config.windows = windows;
         self
     }
 

@@ -18,7 +18,7 @@ use crate::nmr::Nmr;
 use crate::rng::Rng;
 use crate::sched::{Role, Sched, Stacks};
 use crate::verifier::{self, Report, Rule};
-use crate::wsk::{self, Wsk};
+use crate::wsk::{self, Windows, Wsk};
 
 /// How one simulation is set up.
 #[derive(Debug, Clone, Copy)]
@@ -29,6 +29,7 @@ pub(crate) struct Config {
     pub(crate) backtraces: bool,
     pub(crate) fault: Option<(Fault, u64)>,
     pub(crate) inline_only: bool,
+    pub(crate) windows: Windows,
     pub(crate) host_network: bool,
     /// One datagram in so many is lost, or arrives twice; 0: none.
     pub(crate) lose_datagrams_one_in: usize,
@@ -75,7 +76,7 @@ impl Shared {
             faults: Faults::new(config.fault),
             kernel: Kernel::default(),
             net: Net::new(&config),
-            wsk: Wsk::new(config.inline_only),
+            wsk: Wsk::new(config.inline_only, config.windows),
             nmr: Nmr::new(wsk::ON_DEMAND),
             tolerated: config.tolerated,
             outcome: Mutex::default(),

@@ -13,6 +13,7 @@ use super::{
     inspect::{InspectRequest, Inspection, Verdict},
     listen::ListenEvents,
     offer::Offer,
+    ticket::Decision,
 };
 use crate::{
     irql::Passive,
@@ -64,6 +65,7 @@ pub struct Backlog {
     connections: PoolArc<Queue<Accepted>>,
     when_full: WhenFull,
     inspections: Option<(PoolArc<Queue<Inspection>>, WhenInspecting)>,
+    pending_limit: usize,
 }
 
 impl Backlog {
@@ -81,22 +83,27 @@ impl Backlog {
             connections: connections.clone(),
             when_full,
             inspections: None,
+            pending_limit: 0,
         };
         Ok((backlog, Connections(connections)))
     }
 
     /// Pends every request for a task to decide, for a listener that accepts
-    /// [conditionally](crate::ListenSocket::set_conditional_accept). At most `capacity` wait to be
-    /// taken from [`Inspections`].
+    /// [conditionally](crate::ListenSocket::set_conditional_accept). At most `capacity` are pending
+    /// at the same time, whether they wait to be taken from [`Inspections`] or have been.
     ///
     /// ```no_run
-    /// # fn is_welcome(_: Option<core::net::SocketAddr>) -> bool { true }
-    /// async fn decide(mut inspections: wsk::Inspections) {
-    ///     while let Some(inspection) = inspections.next().await {
-    ///         if is_welcome(inspection.remote()) {
-    ///             let _ = inspection.accept().await;
-    ///         } // else dropping it rejects
+    /// # async fn is_welcome(_: Option<core::net::SocketAddr>) -> bool { true }
+    /// async fn inspect(inspection: &wsk::Inspection) -> wsk::Decision {
+    ///     if is_welcome(inspection.remote()).await {
+    ///         wsk::Decision::Accept
+    ///     } else {
+    ///         wsk::Decision::Reject
     ///     }
+    /// }
+    ///
+    /// async fn guard(inspections: wsk::Inspections) {
+    ///     inspections.decide_with(inspect).await // until the listener is closed
     /// }
     /// ```
     ///
@@ -110,6 +117,7 @@ impl Backlog {
     ) -> Result<(Self, Inspections)> {
         let inspections = Queue::new(capacity)?;
         self.inspections = Some((inspections.clone(), when_full));
+        self.pending_limit = capacity;
         Ok((self, Inspections(inspections)))
     }
 
@@ -156,6 +164,10 @@ impl ListenEvents for Backlog {
                 WhenInspecting::Accept => request.accept(),
             },
         }
+    }
+
+    fn pending_limit(&self) -> usize {
+        self.pending_limit
     }
 
     fn dead(&self) {
@@ -260,6 +272,23 @@ stream! {
     /// The connections that a [`Backlog`] has accepted. Dropping it closes those that wait, and
     /// refuses all that come.
     Connections of Accepted, NextConnection, "connection"
+}
+
+impl Inspections {
+    /// Lets an async function decide about each, one after the other, until the listener is closed
+    /// or dead, and all have been taken.
+    ///
+    /// Where a decision takes long, take the inspections by [`next`](Self::next) and spawn a task
+    /// for each. Dropping the future rejects what is undecided.
+    pub async fn decide_with(mut self, mut inspect: impl AsyncFnMut(&Inspection) -> Decision) {
+        while let Some(inspection) = self.next().await {
+            // An inspection that came to nothing concerns nobody any more.
+            let _ = match inspect(&inspection).await {
+                Decision::Accept => inspection.accept().await,
+                Decision::Reject => inspection.reject().await,
+            };
+        }
+    }
 }
 
 stream! {

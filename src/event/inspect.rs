@@ -8,7 +8,14 @@
 // UNSAFETY: an intrusive list, guarded by its lock.
 #![expect(unsafe_code, reason = "an intrusive list")]
 
-use core::{cell::UnsafeCell, fmt, marker::PhantomData, net::SocketAddr, ptr::NonNull};
+use core::{
+    cell::UnsafeCell,
+    fmt,
+    marker::PhantomData,
+    net::SocketAddr,
+    ptr::NonNull,
+    sync::atomic::{AtomicUsize, Ordering},
+};
 
 use wsk_sys::{WSK_INSPECT_ACTION, WSK_INSPECT_ID};
 
@@ -158,9 +165,14 @@ impl<'call> InspectRequest<'call> {
     ///
     /// # Errors
     ///
-    /// The request comes back if there is no memory: it must be decided now.
+    /// The request comes back, and must be decided now, if as many are pending as
+    /// [may](crate::ListenEvents::pending_limit), or if there is no memory.
     pub fn pend(self) -> core::result::Result<(Verdict<'call>, Inspection), Self> {
+        if !self.waiting.take_room() {
+            return Err(self);
+        }
         let Ok(pended) = Pended::new(self.listener, self.waiting, self.id) else {
+            self.waiting.give_room();
             return Err(self);
         };
         self.waiting.insert(&pended);
@@ -256,6 +268,7 @@ impl Inspection {
         const CALL: &str = "WskInspectComplete";
         self.decided = true;
         let pended = &self.pended;
+        pended.waiting.give_room();
         let status = match pended.ticket.decide(decision) {
             Decided::Complete => {
                 pended.waiting.remove(pended);
@@ -355,15 +368,34 @@ impl fmt::Debug for Pended {
 
 /// The pended inspections of a listener on which nobody has decided.
 #[derive(Debug)]
-pub(super) struct Waiting(SpinLock<Option<PoolArc<Pended>>>);
+pub(super) struct Waiting {
+    list: SpinLock<Option<PoolArc<Pended>>>,
+    /// How many more may be pended.
+    room: AtomicUsize,
+}
 
 impl Waiting {
-    pub(super) fn new() -> Result<PoolArc<Self>> {
-        PoolArc::new(Self(SpinLock::new(None)))
+    pub(super) fn new(limit: usize) -> Result<PoolArc<Self>> {
+        PoolArc::new(Self {
+            list: SpinLock::new(None),
+            room: AtomicUsize::new(limit),
+        })
+    }
+
+    fn take_room(&self) -> bool {
+        let less = |room: usize| room.checked_sub(1);
+        let taken = self
+            .room
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
+        taken.is_ok()
+    }
+
+    fn give_room(&self) {
+        self.room.fetch_add(1, Ordering::Relaxed);
     }
 
     fn insert(&self, pended: &PoolArc<Pended>) {
-        self.0.with(|first| {
+        self.list.with(|first| {
             // SAFETY: the lock is held.
             unsafe { *pended.next.get() = first.take() };
             *first = Some(pended.clone());
@@ -383,7 +415,7 @@ impl Waiting {
 
     /// Takes one out of the list.
     fn take(&self, id: InspectId) -> Option<PoolArc<Pended>> {
-        self.0.with(|first| {
+        self.list.with(|first| {
             let mut place: *mut Option<PoolArc<Pended>> = first;
             loop {
                 // SAFETY: `place` is the list's head or a member's `next`; the lock is held.
@@ -402,7 +434,7 @@ impl Waiting {
 
     /// Takes all out: the listener is gone.
     pub(super) fn clear(&self) {
-        while let Some(pended) = self.0.with(|first| {
+        while let Some(pended) = self.list.with(|first| {
             let pended = first.take()?;
             // SAFETY: the lock is held.
             *first = unsafe { (*pended.next.get()).take() };

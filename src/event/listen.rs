@@ -72,6 +72,14 @@ pub trait ListenEvents: Send + Sync + 'static {
         request.accept()
     }
 
+    /// How many inspections may be pending at the same time: those whose owner has neither decided
+    /// nor dropped them, aborted ones too. [`InspectRequest::pend`] gives the others back, to be
+    /// decided at once. Asked once, when the socket is opened. No limit unless implemented: each
+    /// pending inspection has two allocations, so that a flood of requests can take memory.
+    fn pending_limit(&self) -> usize {
+        usize::MAX
+    }
+
     /// The connection of an inspection that was accepted or pended will not come: the other side
     /// has gone away. An [`Inspection`](crate::Inspection) that is still undecided has been told.
     #[doc(alias = "WskAbortEvent")]
@@ -94,8 +102,8 @@ impl<H: ListenEvents> Listening<H> {
     /// Makes the handler of a socket.
     pub(crate) fn handler(handler: H) -> Result<Handler> {
         let this = Self {
+            waiting: Waiting::new(handler.pending_limit())?,
             handler,
-            waiting: Waiting::new()?,
             dead: AtomicBool::new(false),
         };
         // SAFETY: the callbacks of this table take the handler for a `Listening<H>`.

@@ -18,6 +18,8 @@
 //! decides the races of a pended inspection, `inspect` is built on it; `offer` is a connection on
 //! its way in; `backlog` turns callbacks into something to await; `indication` is data that has
 //! arrived, of which `data` are the bytes.
+//!
+//! `docs/LISTENING.md` follows a connection through all of it.
 
 pub(crate) mod backlog;
 pub(crate) mod connection;
@@ -27,4 +29,4 @@ pub(crate) mod indication;
 pub(crate) mod inspect;
 pub(crate) mod listen;
 pub(crate) mod offer;
-mod ticket;
+pub(crate) mod ticket;

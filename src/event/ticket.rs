@@ -19,10 +19,12 @@ const ACCEPTED: u32 = 4;
 const REJECTED: u32 = 8;
 const DECIDED: u32 = ACCEPTED | REJECTED;
 
-/// What becomes of a connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Decision {
+/// What becomes of a connection that is inspected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Decision {
+    /// It is established.
     Accept,
+    /// It is refused.
     Reject,
 }
 

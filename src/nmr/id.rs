@@ -45,15 +45,9 @@ impl Guid {
     /// An identifier that depends on all of this: by the hash function FNV-1a, of 128 bits.
     #[doc(hidden)]
     #[must_use]
-    pub const fn of_definition(digits: u128, texts: &[&str]) -> Self {
-        let mut hash = add_to_hash(OFFSET_BASIS, &digits.to_be_bytes());
-        let mut index = 0;
-        while index < texts.len() {
-            hash = add_to_hash(hash, texts[index].as_bytes());
-            hash = add_to_hash(hash, &[0]);
-            index += 1;
-        }
-        Self(hash)
+    pub const fn of_definition(digits: u128, tables: [&[&str]; 2]) -> Self {
+        let hash = add_to_hash(OFFSET_BASIS, &digits.to_be_bytes());
+        Self(add_table(add_table(hash, tables[0]), tables[1]))
     }
 
     /// As C has it.
@@ -77,6 +71,16 @@ impl Guid {
 
 const OFFSET_BASIS: u128 = 0x6C62_272E_07BB_0142_62B8_2175_6295_C58D;
 const PRIME: u128 = 0x0000_0000_0100_0000_0000_0000_0000_013B;
+
+const fn add_table(mut hash: u128, texts: &[&str]) -> u128 {
+    let mut index = 0;
+    while index < texts.len() {
+        hash = add_to_hash(hash, texts[index].as_bytes());
+        hash = add_to_hash(hash, &[0]);
+        index += 1;
+    }
+    add_to_hash(hash, &[0])
+}
 
 const fn add_to_hash(mut hash: u128, bytes: &[u8]) -> u128 {
     let mut index = 0;

@@ -92,20 +92,41 @@ impl<D, C> fmt::Debug for Table<D, C> {
 /// What the functions of an [`npi!`](crate::npi) interface may take and give: values that have the
 /// same layout whoever compiled them. No references: a peer's memory may go away with its driver.
 ///
+/// ```
+/// #[derive(Clone, Copy, Debug)]
+/// #[repr(C)]
+/// pub struct Totals {
+///     pub calls: u64,
+///     pub sum: u64,
+/// }
+///
+/// // SAFETY: numbers, as C lays them out; the name says which version of the structure it is.
+/// unsafe impl wsk::nmr::Plain for Totals {
+///     const NAME: &'static str = "counter totals 1";
+/// }
+/// ```
+///
 /// # Safety
 ///
-/// The layout is that of C (`#[repr(C)]`), every bit pattern of that size is a value, and the type
-/// never changes: what has another layout has another name.
+/// The layout is that of C (`#[repr(C)]`), every bit pattern of that size is a value, and whatever
+/// has the same [`NAME`](Self::NAME), in any driver, has the same layout.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be passed between drivers",
     note = "use integers, or structures with `#[repr(C)]` for which `nmr::Plain` is implemented"
 )]
-pub unsafe trait Plain {}
+pub unsafe trait Plain {
+    /// Names the layout; the identifiers of interfaces depend on it. Change it with the layout.
+    const NAME: &'static str;
+}
 
 macro_rules! plain {
     ($($number:ty)*) => {
-        // SAFETY: a number of a fixed size, all values of which are valid.
-        $(unsafe impl Plain for $number {})*
+        $(
+            // SAFETY: a number of a fixed size, all values of which are valid, by its own name.
+            unsafe impl Plain for $number {
+                const NAME: &'static str = stringify!($number);
+            }
+        )*
     };
 }
 
@@ -120,8 +141,14 @@ plain! { u8 u16 u32 u64 usize i8 i16 i32 i64 isize crate::Status }
 /// type that implements the trait.
 ///
 /// Only drivers that were built with the same definition meet: the identifier that they register
-/// for is made of the one that is written here, and of the names and types of all methods. Change a
-/// method, and it is another interface.
+/// for is made of the one that is written here, of the names of all methods, and of the
+/// [names](crate::nmr::Plain::NAME) of their types. Change a method, and it is another interface.
+///
+/// An interface that is defined elsewhere has the identifier that it has. That is written with
+/// `unsafe`, as in `pub interface Bell = unsafe 0x11223344_5566_7788_99AA_BBCCDDEEFF00;`, and
+/// promises that whoever else registers for it has tables of exactly these functions of C's, each
+/// with the context of the binding as its first argument. What cannot be expressed that way is an
+/// implementation of [`Npi`](crate::nmr::Npi).
 ///
 /// ```
 /// wsk::npi! {
@@ -145,7 +172,26 @@ plain! { u8 u16 u32 u64 usize i8 i16 i32 i64 isize crate::Status }
 macro_rules! npi {
     (
         $(#[$about:meta])*
+        $visibility:vis interface $interface:ident = unsafe $id:literal;
+        $($traits:tt)*
+    ) => {
+        $crate::npi! { @define $(#[$about])* $visibility $interface, exact $id, $($traits)* }
+    };
+    (
+        $(#[$about:meta])*
         $visibility:vis interface $interface:ident = $id:literal;
+        $($traits:tt)*
+    ) => {
+        $crate::npi! { @define $(#[$about])* $visibility $interface, derived $id, $($traits)* }
+    };
+    (@id exact $id:literal, $($table:ident)*) => {
+        $crate::nmr::Guid::from_u128($id)
+    };
+    (@id derived $id:literal, $($table:ident)*) => {
+        $crate::nmr::Guid::of_definition($id, [$($table::SIGNATURES),*])
+    };
+    (
+        @define $(#[$about:meta])* $visibility:vis $interface:ident, $kind:ident $id:literal,
 
         $(#[$provider_about:meta])*
         $provider_visibility:vis provider trait $provider:ident, table $provider_table:ident {
@@ -161,13 +207,12 @@ macro_rules! npi {
         #[derive(Debug)]
         $visibility enum $interface {}
 
-        // SAFETY: whoever registers for this identifier, which is made of the definition, has
-        // tables of the same functions in the same order, which are constants.
+        // SAFETY: whoever registers for this identifier has tables of the same functions in the
+        // same order, which are constants: the identifier is made of the definition; or whoever
+        // wrote `unsafe` has promised it.
         unsafe impl $crate::nmr::Npi for $interface {
-            const ID: $crate::nmr::Guid = $crate::nmr::Guid::of_definition(
-                $id,
-                &[$provider_table::SIGNATURES, $client_table::SIGNATURES],
-            );
+            const ID: $crate::nmr::Guid =
+                $crate::npi!(@id $kind $id, $provider_table $client_table);
             type ClientDispatch = $client_table;
             type ProviderDispatch = $provider_table;
             type ClientCharacteristics = ();
@@ -215,17 +260,17 @@ macro_rules! npi {
 
         impl $table {
             /// What the identifier of the interface depends on.
-            const SIGNATURES: &'static str = concat!(
-                $(stringify!($method), $("(", stringify!($type), ")",)*
-                $("->", stringify!($result),)? ";",)*
-            );
+            const SIGNATURES: &'static [&'static str] = &[$(
+                stringify!($method),
+                $(<$type as $crate::nmr::Plain>::NAME,)*
+                $("->", <$result as $crate::nmr::Plain>::NAME,)?
+                ";",
+            )*];
 
             #[doc = concat!("The table of the functions that call a `", stringify!($name), "`.")]
             #[must_use]
             $visibility const fn of<C: $name + Send + Sync + 'static>()
             -> $crate::nmr::Table<Self, C> {
-                const fn plain<T: $crate::nmr::Plain>() {}
-                $($(plain::<$type>();)* $(plain::<$result>();)?)*
                 $(
                     unsafe extern "C" fn $method<C: $name + 'static>(
                         context: *mut ::core::ffi::c_void

@@ -32,7 +32,7 @@
 // UNSAFETY: names the interface's types, and lends its table for as long as a context lives.
 #![expect(unsafe_code, reason = "promises about the interface of WSK")]
 
-use core::{fmt, future::Future, ops::RangeInclusive, time::Duration};
+use core::{fmt, future::poll_fn, ops::RangeInclusive, time::Duration};
 
 use wsk_sys::{
     NPI_WSK_INTERFACE_ID, WSK_CLIENT_DISPATCH, WSK_PROVIDER_CHARACTERISTICS, WSK_PROVIDER_DISPATCH,
@@ -46,7 +46,7 @@ use super::{
 use crate::{
     irql::Passive,
     mem::arc::PoolArc,
-    op::list::SocketList,
+    op::{list::SocketList, names::NameLists},
     registration::Provider,
     status::{Error, Result, Status},
     sync::{event::Event, spin::SpinLock},
@@ -74,7 +74,14 @@ unsafe impl Npi for Wsk {
 /// the driver must not be unloaded any more.
 ///
 /// [Using NMR for WSK registration and unregistration](https://learn.microsoft.com/windows-hardware/drivers/network/using-nmr-for-wsk-registration-and-unregistration)
-pub struct Client(super::Client<Wsk, Module>);
+pub struct Client {
+    // Ends first: what name resolution has given is freed while WSK is attached.
+    names: Names,
+    module: super::Client<Wsk, Module>,
+}
+
+/// Has the lists of addresses freed before WSK is left: when it is dropped, at PASSIVE_LEVEL.
+struct Names(PoolArc<Shared>);
 
 /// Attaches to the one provider that the interface has.
 struct Module {
@@ -87,6 +94,7 @@ struct Shared {
     found: SpinLock<Found>,
     /// Set while WSK is attached, or nothing came of it.
     settled: Event,
+    names: PoolArc<NameLists>,
 }
 
 #[derive(Default)]
@@ -106,13 +114,19 @@ struct Way {
 /// What a [`Provider`] keeps that came this way: the binding, entered, and its open sockets.
 #[derive(Clone)]
 pub(crate) struct Attached {
-    _binding: Held<Wsk, AsClient>,
     sockets: PoolArc<SocketList>,
+    names: PoolArc<NameLists>,
+    // Goes last: after it, the driver may unload.
+    _binding: Held<Wsk, AsClient>,
 }
 
 impl Attached {
     pub(crate) fn sockets(&self) -> &SocketList {
         &self.sockets
+    }
+
+    pub(crate) fn names(&self) -> &NameLists {
+        &self.names
     }
 }
 
@@ -139,8 +153,10 @@ impl Client {
         passive: Passive,
     ) -> Result<Self> {
         let shared = Shared::new()?;
+        let names = Names(shared.clone());
         let module_of_wsk = Module { wanted, shared };
-        super::Client::register(Instance::of(module), module_of_wsk, passive).map(Self)
+        let module = super::Client::register(Instance::of(module), module_of_wsk, passive)?;
+        Ok(Self { names, module })
     }
 
     /// The provider interface, if WSK is attached now.
@@ -153,7 +169,7 @@ impl Client {
     /// [`VersionNotSupported`](crate::ErrorKind::VersionNotSupported): WSK has none of the wanted
     /// versions; or what else made the attach fail.
     pub fn try_capture(&self) -> Result<Provider> {
-        self.0.handler().shared.capture()
+        self.module.handler().shared.capture()
     }
 
     /// The provider interface, as soon as WSK is attached, but not later than after `timeout`.
@@ -165,7 +181,7 @@ impl Client {
     ///
     /// As [`try_capture`](Self::try_capture).
     pub fn capture_timeout(&self, timeout: Duration, passive: Passive) -> Result<Provider> {
-        let shared = &self.0.handler().shared;
+        let shared = &self.module.handler().shared;
         shared.settled.wait(Some(timeout), passive);
         shared.capture()
     }
@@ -179,7 +195,7 @@ impl Client {
     /// [`NotReady`](crate::ErrorKind::NotReady).
     #[doc(alias = "WSK_PROVIDER_CHARACTERISTICS")]
     pub fn supported_versions(&self) -> Result<RangeInclusive<Version>> {
-        let shared = &self.0.handler().shared;
+        let shared = &self.module.handler().shared;
         let offered = shared.found.with(|found| found.offered.clone());
         offered.ok_or(Error::new(ATTACH, Status::DEVICE_NOT_READY))
     }
@@ -188,14 +204,20 @@ impl Client {
     ///
     /// IRQL: PASSIVE_LEVEL.
     pub fn deregister(self, passive: Passive) {
-        self.0.deregister(passive);
+        let Self { names, module } = self;
+        drop(names);
+        module.deregister(passive);
     }
 
     /// As [`deregister`](Self::deregister), to be awaited: see
     /// [`Deregistration`](super::Deregistration).
     #[must_use = "deregisters when it is polled or dropped"]
-    pub fn deregistration(self) -> impl Future<Output = ()> + Send {
-        self.0.deregistration()
+    pub async fn deregistration(self) {
+        let Self { names, module } = self;
+        names.0.leave();
+        poll_fn(|context| names.0.names.poll_finished(context)).await;
+        drop(names);
+        module.deregistration().await;
     }
 }
 
@@ -205,12 +227,26 @@ impl fmt::Debug for Client {
     }
 }
 
+impl Drop for Names {
+    fn drop(&mut self) {
+        if let Some(passive) = Passive::new() {
+            self.0.leave();
+            self.0.names.finish(passive);
+        }
+    }
+}
+
 impl Shared {
     fn new() -> Result<PoolArc<Self>> {
+        // SAFETY: settled below.
+        let names = PoolArc::new(unsafe { NameLists::unsettled() })?;
+        // SAFETY: nonpaged, in place for good, not shared yet.
+        unsafe { names.settle() };
         let shared = PoolArc::new(Self {
             found: SpinLock::new(Found::default()),
             // SAFETY: settled below.
             settled: unsafe { Event::unsettled() },
+            names,
         })?;
         // SAFETY: nonpaged, in place for good, not shared yet.
         unsafe { shared.settled.settle() };
@@ -231,10 +267,19 @@ impl Shared {
             Dispatch: core::ptr::from_ref(wsk.dispatch()),
         };
         let attached = Attached {
-            _binding: way.binding.hold().map_err(gone)?,
             sockets: way.sockets,
+            names: self.names.clone(),
+            _binding: way.binding.hold().map_err(gone)?,
         };
         Ok(Provider::attached(attached, npi))
+    }
+
+    /// Closes all sockets, so that requests come to their end.
+    fn leave(&self) {
+        let way = self.found.with(|found| found.attached.clone());
+        if let Some(way) = way {
+            way.sockets.close_all();
+        }
     }
 
     /// Changes what was found. What `change` gives back is dropped without the lock.

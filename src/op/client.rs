@@ -23,6 +23,31 @@ use crate::{
     status::{Result, Status},
 };
 
+/// The core of one request, which ends with this.
+#[derive(Debug)]
+pub(crate) struct OneRequest {
+    core: CoreRef,
+    _end: Handle,
+}
+
+impl OneRequest {
+    pub(crate) fn new(provider: Provider) -> Result<Self> {
+        let (core, end) = CoreRef::client(provider)?;
+        core.list();
+        Ok(Self { core, _end: end })
+    }
+
+    pub(crate) fn core(&self) -> &CoreRef {
+        &self.core
+    }
+}
+
+impl Drop for OneRequest {
+    fn drop(&mut self) {
+        self.core.begin_close();
+    }
+}
+
 impl CoreRef {
     /// A core for one request at a time, and the handle of its end.
     pub(crate) fn client(provider: Provider) -> Result<(Self, Handle)> {

@@ -215,12 +215,14 @@ fn dispose(core: &CoreRef, completion: Completion, payload: Payload, extra: &Ext
             core.receiving().break_off();
         }
         Payload::DescriptorRoom(room) if succeeded => drop(given_descriptor(room, extra)),
+        Payload::Addresses(addresses) => addresses.abandon(),
         Payload::Nothing
         | Payload::Send(_)
         | Payload::Chain(_)
         | Payload::Control { .. }
         | Payload::Descriptor(_)
         | Payload::DescriptorRoom(_)
+        | Payload::Names(_)
         | Payload::Receive(_)
         | Payload::ReceiveFrom(_)
         | Payload::ReceiveAll(_) => {}

@@ -14,7 +14,7 @@ use wsk_sys::{
     WSK_CONTROL_SOCKET_TYPE, WSK_EVENT_CALLBACK_CONTROL, WSK_EVENT_DISABLE, WSK_INSPECT_ACTION,
     WSK_INSPECT_ID, WSK_PROVIDER_CONNECTION_DISPATCH, WSK_PROVIDER_DATAGRAM_DISPATCH,
     WSK_PROVIDER_STREAM_DISPATCH, WSK_SOCKET,
-    wdk_sys::{STATUS_NOT_SUPPORTED, ULONG},
+    wdk_sys::{STATUS_NOT_IMPLEMENTED, ULONG},
 };
 
 use super::{
@@ -53,7 +53,7 @@ pub(crate) fn enable_events_of(
     let mut control = event_control(interface, mask);
     let function = table_of(&call).control();
     let Some(function) = function else {
-        return Err(Error::new(CALL, Status::NOT_SUPPORTED));
+        return Err(Error::new(CALL, Status::NOT_IMPLEMENTED));
     };
     // SAFETY: the socket is open; an input of the option's size, read during the call, since there
     // is no IRP [wsk 3a].
@@ -142,7 +142,7 @@ pub(crate) fn inspect_complete(
         // SAFETY: a listening socket, a copy of the ID that lies in the slot, an action that is
         // not "pend" [wsk 7.11].
         Some(complete) => unsafe { complete(socket, prepared.extra(), action, prepared.irp) },
-        None => STATUS_NOT_SUPPORTED,
+        None => STATUS_NOT_IMPLEMENTED,
     };
     // SAFETY: one call on a socket that is open while `call` lives; the slot was set aside for it.
     Ok(unsafe {

@@ -145,7 +145,7 @@ pub(crate) unsafe fn register<C: Send + Sync + 'static>(
 ) -> Result<Given> {
     let call = core.enter(CALL)?;
     let Some(function) = table_of(&call).control() else {
-        return Err(Error::new(CALL, Status::NOT_SUPPORTED));
+        return Err(Error::new(CALL, Status::NOT_IMPLEMENTED));
     };
     let context = Unused::new(context)?;
     let mut input = WSK_EXTENSION_CONTROL_IN {

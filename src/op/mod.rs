@@ -12,7 +12,8 @@
 //! data that events brought and the driver keeps; `operation` is what the caller holds. `stream` is
 //! the order of received bytes, `datagrams` who gets which datagram, both made of what `entry` has;
 //! `order` is one of the two, which `receive` runs for the receives of a socket. `client` is what
-//! requests have in common that need no socket. Nothing above this folder sees an IRP.
+//! requests have in common that need no socket; `names` is what the resolution of names keeps.
+//! Nothing above this folder sees an IRP.
 
 pub(crate) mod calls;
 pub(crate) mod client;
@@ -28,6 +29,7 @@ pub(crate) mod handle;
 pub(crate) mod handler;
 pub(crate) mod handshake;
 pub(crate) mod list;
+pub(crate) mod names;
 pub(crate) mod operation;
 mod order;
 mod receive;

@@ -34,12 +34,13 @@ use super::{
     core::{CoreRef, Outstanding, Stage},
     descriptor::{DescriptorRef, DescriptorRoom},
     handshake::Handshake,
+    names::{Addresses, NameQuery},
     receive::InStream,
 };
 use crate::{
     addr::SocketAddress,
     counters::Counted,
-    mem::{buffer::Buffer, chain::BufferChain, pool},
+    mem::{boxed::PoolBox, buffer::Buffer, chain::BufferChain, pool},
     owner::Owner,
     status::{Error, Result, Status},
     sync::event::Event,
@@ -90,6 +91,10 @@ pub(crate) enum Payload {
     ReceiveFrom(Buffer),
     /// A receive that fills its buffer or fails.
     ReceiveAll(Buffer),
+    /// A query for addresses, and its answer.
+    Addresses(Addresses),
+    /// A query for the names of an address, and its answer.
+    Names(PoolBox<NameQuery>),
     /// The socket that the request makes.
     Socket(Outstanding),
     /// The same, and whom it is to belong to.

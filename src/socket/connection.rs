@@ -174,8 +174,8 @@ impl ConnectionSocket {
     /// # Errors
     ///
     /// As [`connect`](Self::connect); `STATUS_BUFFER_OVERFLOW` for too much data [wsk 9.4];
-    /// [`NotSupported`](crate::ErrorKind::NotSupported) before Windows 10, version 1703. The buffer
-    /// always comes back.
+    /// [`NotImplemented`](crate::ErrorKind::NotImplemented) before Windows 10, version 1703. The
+    /// buffer always comes back.
     ///
     /// [PFN_WSK_CONNECT_EX](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_connect_ex)
     #[doc(alias = "WskConnectEx")]

@@ -43,50 +43,63 @@ impl<N: Npi> Id<N> {
 /// IRQL: cloning and dropping <= DISPATCH_LEVEL.
 ///
 /// ```
-/// use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
-/// use wsk::{ConnectionSocket, ErrorKind};
+/// use core::{ffi::c_void, sync::atomic::{AtomicU32, Ordering::Relaxed}};
+/// use wsk::{ConnectionSocket, ErrorKind, nmr::{Guid, Npi, Table}};
 ///
-/// // As the documents of the extension define it; on both sides of a table of C's functions.
-/// wsk::npi! {
-///     /// Counts segments that were sent again.
-///     pub interface Resending = 0x6E0A4F1B_27C3_4D58_9A60_B1F3D75E2C84;
+/// /// Counts segments that were sent again: as the extension's documents define it.
+/// enum Resending {}
 ///
-///     /// What the extension does.
-///     pub provider trait Count, table CountDispatch {
-///         /// How many there were.
-///         fn count(&self) -> u32;
-///     }
-///
-///     /// What it calls back for.
-///     pub client trait Watch, table WatchDispatch {
-///         /// There were `by` more.
-///         fn more(&self, by: u32);
-///     }
+/// #[repr(C)]
+/// struct CountDispatch {
+///     count: unsafe extern "C" fn(context: *mut c_void) -> u32,
 /// }
 ///
-/// /// The event of [`Watch::more`].
+/// #[repr(C)]
+/// struct WatchDispatch {
+///     more: unsafe extern "C" fn(context: *mut c_void, by: u32),
+/// }
+///
+/// // SAFETY: these are the tables of that interface.
+/// unsafe impl Npi for Resending {
+///     const ID: Guid = Guid::from_u128(0x6E0A4F1B_27C3_4D58_9A60_B1F3D75E2C84);
+///     type ClientDispatch = WatchDispatch;
+///     type ProviderDispatch = CountDispatch;
+///     type ClientCharacteristics = ();
+///     type ProviderCharacteristics = ();
+/// }
+///
+/// /// The event of which `more` tells.
 /// const MORE: u32 = 1;
 ///
+/// /// What `more` works on.
 /// struct Watcher(AtomicU32);
 ///
-/// impl Watch for Watcher {
-///     fn more(&self, by: u32) {
-///         self.0.fetch_add(by, Relaxed); // at <= DISPATCH_LEVEL, on any thread
-///     }
+/// unsafe extern "C" fn more(context: *mut c_void, by: u32) {
+///     // SAFETY: the context that was registered with this table.
+///     let watcher = unsafe { &*context.cast::<Watcher>() };
+///     watcher.0.fetch_add(by, Relaxed); // at <= DISPATCH_LEVEL, on any thread
 /// }
 ///
+/// static WATCH: WatchDispatch = WatchDispatch { more };
+///
 /// fn resent_so_far(connection: &ConnectionSocket) -> wsk::Result<Option<u32>> {
-///     let (table, watcher) = (WatchDispatch::of(), Watcher(AtomicU32::new(0)));
+///     let watcher = Watcher(AtomicU32::new(0));
+///     // SAFETY: `more` takes its context for a `Watcher`.
+///     let table = unsafe { Table::new(&WATCH) };
 ///     let extension = match connection.register_extension::<Resending, _>(table, watcher) {
 ///         Ok(extension) => extension,
 ///         Err(error) if error.kind() == ErrorKind::NotSupported => return Ok(None),
 ///         Err(error) => return Err(error),
 ///     };
 ///     extension.enable_events(MORE)?;
-///     Ok(Some(extension.enter()?.count()))
+///     let entered = extension.enter()?;
+///     // SAFETY: the extension's function, with its context, while the socket is open.
+///     Ok(Some(unsafe { (entered.dispatch().count)(entered.context()) }))
 /// }
 /// # let _ = resent_so_far;
 /// ```
+///
+/// Where both sides are in Rust and share a definition, [`npi!`](crate::npi) makes all of this.
 ///
 /// [Registering an extension interface](https://learn.microsoft.com/windows-hardware/drivers/network/registering-an-extension-interface)
 pub struct Extension<N: Npi> {

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use wsk::{
-    AddressFamily, Backlog, ConnectionEventSet, ErrorKind, ListenSocket, WhenFull, WhenInspecting,
+    AddressFamily, Backlog, ConnectionEventSet, Decision, ErrorKind, ListenSocket, WhenFull,
+    WhenInspecting,
 };
 use wsk_sim::Sim;
 
@@ -152,4 +153,67 @@ fn full_inspections_follow_their_policy() {
             client.end();
         });
     }
+}
+
+#[test]
+fn inspections_are_decided_by_an_async_function() {
+    wsk_sim::seeds(SCHEDULES, |sim| {
+        let client = Client::new();
+        let (backlog, connections) = Backlog::new(4, WhenFull::Refuse).expect("memory");
+        let (backlog, inspections) = backlog
+            .with_inspections(4, WhenInspecting::Reject)
+            .expect("memory");
+        let listener = listen(&client, backlog, true);
+        let own = sim.clone();
+        let decider = sim.spawn(move || {
+            let mut number = 0;
+            block_on(
+                &own,
+                inspections.decide_with(async |inspection| {
+                    assert!(inspection.remote().is_some());
+                    number += 1;
+                    if number % 2 == 1 {
+                        Decision::Accept
+                    } else {
+                        Decision::Reject
+                    }
+                }),
+            );
+        });
+        let outcomes: Vec<_> = (0..4).map(|_| sim.connect(address())).collect();
+        let connected = outcomes.iter().filter(|peer| peer.is_ok()).count();
+        assert_eq!(connected, 2);
+        listener.close().wait(passive()).expect("closed");
+        decider.join();
+        drop((outcomes, connections));
+        client.end();
+    });
+}
+
+/// Also those that have been taken and are not decided: a task that decides nothing is limited.
+#[test]
+fn pending_limit_counts_inspections_that_were_taken() {
+    wsk_sim::seeds(SCHEDULES, |sim| {
+        let client = Client::new();
+        let (backlog, connections) = Backlog::new(8, WhenFull::Refuse).expect("memory");
+        let (backlog, mut inspections) = backlog
+            .with_inspections(2, WhenInspecting::Reject)
+            .expect("memory");
+        let listener = listen(&client, backlog, true);
+        let begin = || sim.begin_to_connect(address()).expect("an address");
+        let waiting = [begin(), begin()];
+        let mut kept = Vec::new();
+        for _ in 0..2 {
+            kept.extend(inspections.wait_next(passive()));
+        }
+        assert!(sim.connect(address()).is_err(), "two are pending");
+        // One that is decided makes room for the next.
+        let decided = kept.pop().map(|one| one.reject().wait(passive()));
+        assert_eq!(decided, Some(Ok(())));
+        let third = begin();
+        kept.extend(inspections.wait_next(passive()));
+        assert!(sim.connect(address()).is_err(), "two are pending");
+        drop((waiting, third, kept, inspections, listener, connections));
+        client.end();
+    });
 }

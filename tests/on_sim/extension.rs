@@ -15,7 +15,7 @@ use std::{
 
 use wsk::{
     AddressFamily, BasicSocket, ConnectionSocket, DatagramSocket, ErrorKind, Extension, Protocol,
-    SocketType, StreamSocket,
+    SocketType, StreamSocket, nmr::Npi,
 };
 use wsk_sim::{ExtensionClient, Fault, Sim, builder};
 use wsk_sys::{
@@ -29,7 +29,8 @@ const SCHEDULES: u64 = 200;
 
 wsk::npi! {
     /// A bell on a socket.
-    pub interface Bell = 0x11223344_5566_7788_99AA_BBCCDDEEFF00;
+    // SAFETY: what offers it is below, with the same tables.
+    pub interface Bell = unsafe 0x11223344_5566_7788_99AA_BBCCDDEEFF00;
 
     /// What the bell can do.
     pub provider trait Ring, table RingDispatch {
@@ -53,12 +54,19 @@ wsk::npi! {
     pub client trait Deaf, table DeafDispatch {}
 }
 
-const ID: NPIID = NPIID {
-    Data1: 0x1122_3344,
-    Data2: 0x5566,
-    Data3: 0x7788,
-    Data4: [0x99, 0xAA, 0xBB, 0xCC, 0xDD, 0xEE, 0xFF, 0x00],
-};
+/// As C has it.
+fn id() -> NPIID {
+    let digits = <Bell as Npi>::ID.to_u128();
+    let part = |shift: u32, mask: u128| (digits >> shift) & mask;
+    NPIID {
+        Data1: u32::try_from(part(96, 0xFFFF_FFFF)).expect("32 bits"),
+        Data2: u16::try_from(part(80, 0xFFFF)).expect("16 bits"),
+        Data3: u16::try_from(part(64, 0xFFFF)).expect("16 bits"),
+        Data4: u64::try_from(part(0, u64::MAX.into()))
+            .expect("64 bits")
+            .to_be_bytes(),
+    }
+}
 
 /// The bell's event. WSK has another with the same bit.
 const RUNG: u32 = 0x40;
@@ -74,7 +82,7 @@ struct Offered {
 
 impl wsk_sim::Extension for Offered {
     fn id(&self) -> NPIID {
-        ID
+        id()
     }
 
     fn dispatch(&self) -> *const c_void {

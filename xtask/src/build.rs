@@ -35,6 +35,8 @@ pub struct Driver {
     pub package: &'static str,
     /// The name of its image, without `.sys`.
     pub image: &'static str,
+    /// What its release image may measure, in bytes.
+    pub limit: u64,
 }
 
 impl Driver {
@@ -48,12 +50,14 @@ impl Driver {
 pub const ECHO: Driver = Driver {
     package: "wsk-echo",
     image: "wsk_echo",
+    limit: 64 * 1024,
 };
 
 /// The TCP server that decides who may connect.
 pub const GATEKEEPER: Driver = Driver {
     package: "wsk-gate",
     image: "wsk_gate",
+    limit: 96 * 1024,
 };
 
 /// Every sample driver.
@@ -115,7 +119,7 @@ pub fn run(args: &Args) -> Result<()> {
 /// Builds and signs one driver for 64-bit PCs. Its image is in `target/driver/TARGET/FLAVOUR`, with
 /// its symbols and the linker's map.
 pub fn build(kit: &Kit, driver: &Driver, flavour: Flavour) -> Result<PathBuf> {
-    let Driver { package, image } = *driver;
+    let Driver { package, image, .. } = *driver;
     let what = format!("build {image}.sys ({})", flavour.name());
     let command = [
         "rustc",

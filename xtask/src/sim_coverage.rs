@@ -140,7 +140,7 @@ fn places<'a>(sources: impl Iterator<Item = &'a Source>) -> Places {
             }
         }
         for (line, text) in (1..).zip(source.text.lines()) {
-            if let Some(number) = named(text) {
+            for number in named(text) {
                 add(&number, line);
             }
         }
@@ -148,13 +148,23 @@ fn places<'a>(sources: impl Iterator<Item = &'a Source>) -> Places {
     places
 }
 
-/// The rule in the name of a test: `fn wsk_3_5_irp_freed_while_pending_is_reported`.
-fn named(line: &str) -> Option<String> {
-    let name = line.trim_start().strip_prefix("fn wsk_")?;
-    let mut words = name.split('_');
-    let (section, rule) = (words.next()?, words.next()?);
+/// The rules in the name of a test: `fn wsk_3_5_irp_freed_while_pending_is_reported`, or
+/// `fn wsk_8_6_and_10_4_close_with_a_retained_list_is_reported`.
+fn named(line: &str) -> Vec<String> {
     let digits = |word: &str| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_digit());
-    (digits(section) && digits(rule)).then(|| format!("{section}.{rule}"))
+    let name = line.trim_start().strip_prefix("fn wsk_");
+    let mut words = name.unwrap_or_default().split('_');
+    let mut rules = Vec::new();
+    while let (Some(section), Some(rule)) = (words.next(), words.next()) {
+        if !(digits(section) && digits(rule)) {
+            break;
+        }
+        rules.push(format!("{section}.{rule}"));
+        if words.next() != Some("and") {
+            break;
+        }
+    }
+    rules
 }
 
 /// Why rules are not covered: `NUMBER: REASON`, one a line.
@@ -192,7 +202,7 @@ mod tests {
     fn places_are_comments_and_names_of_tests() {
         let text = concat!(
             "// [ws",
-            "k 3.5, 3.8]\nfn wsk_8_2_kept() {}\nfn wsk_send_all() {}\n"
+            "k 3.5, 3.8]\nfn wsk_8_2_and_9_1_kept() {}\nfn wsk_send_all() {}\n"
         );
         let places = places([source(text)].iter());
         let all: Vec<_> = places
@@ -200,7 +210,15 @@ mod tests {
             .map(|(rule, at)| (rule.as_str(), at.join(" ")))
             .collect();
         let at = |line| format!("sim/tests/a.rs:{line}");
-        assert_eq!(all, [("3.5", at(1)), ("3.8", at(1)), ("8.2", at(2))]);
+        assert_eq!(
+            all,
+            [
+                ("3.5", at(1)),
+                ("3.8", at(1)),
+                ("8.2", at(2)),
+                ("9.1", at(2))
+            ]
+        );
     }
 
     #[test]

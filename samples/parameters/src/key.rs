@@ -16,7 +16,8 @@ use wsk::{Error, Result, Status};
 
 use crate::data::Data;
 
-/// What the titles of values begin with.
+/// The key, and what the titles of values begin with.
+const KEY: &str = "Parameters";
 const PREFIX: &str = "Parameters\\";
 
 /// `KEY_VALUE_PARTIAL_INFORMATION` up to its data: title index, type, length.
@@ -49,7 +50,7 @@ impl Parameters {
         let Some(service) = (unsafe { Key::open(null_mut(), service) })? else {
             return Ok(Self(None));
         };
-        let text = wide(PREFIX.trim_end_matches('\\'));
+        let text = wide(KEY);
         let name = unicode(&text);
         // SAFETY: an open key, and a name that outlives the call.
         unsafe { Key::open(service.0, &raw const name) }.map(Self)
@@ -69,7 +70,7 @@ impl Parameters {
         title: &'static str,
         read: impl FnOnce(&Data) -> Option<T>,
     ) -> Result<Option<T>> {
-        let name = wide(title.trim_start_matches(PREFIX));
+        let name = wide(title.strip_prefix(PREFIX).unwrap_or(title));
         let Some(key) = &self.0 else {
             return Ok(None);
         };

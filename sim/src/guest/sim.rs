@@ -11,7 +11,7 @@ use crate::net::Net;
 use crate::nmr::Nmr;
 use crate::sched::Sched;
 use crate::verifier::{self, Report, Rule};
-use crate::wsk::{self, Wsk};
+use crate::wsk::{self, Windows, Wsk};
 
 /// What every line of the provider begins with.
 const PREFIX: &str = "wsk-sim: ";
@@ -52,7 +52,7 @@ fn start() -> Arc<Shared> {
         faults: Faults::new(None),
         kernel: Kernel::default(),
         net: Net::new(),
-        wsk: Wsk::new(false),
+        wsk: Wsk::new(false, Windows::Ten1809),
         nmr: Nmr::new(wsk::ON_DEMAND),
         tolerated: None,
     });

@@ -238,6 +238,7 @@ pub unsafe extern "C" fn IoReuseIrp(irp: PIRP, status: NTSTATUS) {
     }
     let (size, stack_count) = (packet.size.get(), packet.stack_count.get());
     let flags = packet.allocation_flags.get();
+    // With the completion routine, which is to be set again [wsk 3.10].
     // SAFETY: a known IRP owns `size` bytes, and it is not in flight.
     unsafe { irp.cast::<u8>().write_bytes(0, usize::from(size)) };
     packet.initialise(size, stack_count);

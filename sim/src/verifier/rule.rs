@@ -115,7 +115,7 @@ rules! {
     ParallelAccept: "a listening socket takes one `WskAccept` at a time",
     Registration:
         "`WskRegister` and `WskDeregister` come in pairs on one registration that stays in \
-         place [wsk 2.4]",
+         place, with a table whose `Reserved` is 0 [wsk 2.1, 2.3, 2.4]",
     Capture:
         "each captured provider NPI is released exactly once, and not used afterwards [wsk 2.5]",
     ReleasedDuringRequest:

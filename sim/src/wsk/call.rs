@@ -181,7 +181,8 @@ impl Call {
     }
 }
 
-/// Completes an IRP that was just given to the provider.
+/// Completes an IRP that was just given to the provider. What the call returns is what the IRP says
+/// [wsk 3.6].
 pub(super) fn complete_inline(
     me: &Arc<Thread>,
     irp: PIRP,

@@ -18,7 +18,7 @@ use super::tables::Category;
 use crate::sim::{Shared, lock, offence};
 use crate::verifier::Rule;
 
-/// `WskCloseSocket`.
+/// `WskCloseSocket`, also at `DISPATCH_LEVEL` and in event callbacks [wsk 10.6].
 pub(super) unsafe extern "C" fn wsk_close_socket(socket: PWSK_SOCKET, irp: PIRP) -> NTSTATUS {
     let call = Entry::new(socket, "WskCloseSocket", &Category::ALL).take(irp);
     let mut state = lock(&call.socket.state);
@@ -26,6 +26,7 @@ pub(super) unsafe extern "C" fn wsk_close_socket(socket: PWSK_SOCKET, irp: PIRP)
         Some(Rule::CallAfterClose)
     } else if call.socket.running.load(SeqCst) > 1 {
         Some(Rule::CloseDuringCall)
+    // [wsk 10.4]
     } else if state.incoming.lists.has_retained() || state.datagrams.lists.has_retained() {
         Some(Rule::RetainedAtClose)
     } else {
@@ -41,7 +42,7 @@ pub(super) unsafe extern "C" fn wsk_close_socket(socket: PWSK_SOCKET, irp: PIRP)
     close(&call)
 }
 
-/// Nothing is pending, and no callback runs.
+/// Nothing is pending, and no callback runs [wsk 10.2].
 pub(super) fn is_quiet(state: &State) -> bool {
     state.lanes.iter().all(VecDeque::is_empty) && state.events.is_quiet()
 }

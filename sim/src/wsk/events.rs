@@ -39,6 +39,7 @@ const HOLD_CHOICES: usize = 8;
 /// The events of one socket.
 #[derive(Default)]
 pub(super) struct Events {
+    /// None at first [wsk 6.1].
     enabled: ULONG,
     /// Enabled for all sockets: cannot be disabled [wsk 6.7].
     permanent: ULONG,
@@ -136,7 +137,8 @@ impl Events {
         self.replaced = if on { WSK_EVENT_RECEIVE } else { 0 };
     }
 
-    /// How disabling an event ends: a request with an IRP waits for the callbacks that run.
+    /// How disabling an event ends: a request with an IRP waits for the callbacks that run, even if
+    /// one of these waits for it [wsk 6.5].
     pub(super) fn await_callbacks(&mut self, event: ULONG, call: Option<&Call>) -> Disabled {
         if !self.running.contains(&event) {
             return Disabled::Now;

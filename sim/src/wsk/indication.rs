@@ -200,7 +200,7 @@ impl Incoming {
     }
 }
 
-/// Raises what is due on a connection.
+/// Raises what is due on a connection, one callback at a time [wsk 8.3].
 pub(super) fn raise_due(sim: &Arc<Shared>, socket: &Arc<Socket>, state: &mut State) {
     if !state.connected {
         return;

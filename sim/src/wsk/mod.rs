@@ -69,10 +69,12 @@ use socket::Socket;
 pub use control::extension::{Extension, ExtensionCall, ExtensionClient};
 pub use control::transports::Transport;
 pub(crate) use nmr::ON_DEMAND;
+pub use tables::Windows;
 
 /// The WSK of one simulation.
 pub(crate) struct Wsk {
     inline_only: bool,
+    windows: Windows,
     registrations: Mutex<Registrations>,
     sockets: Mutex<Sockets>,
     claims: Mutex<sharing::Claims>,
@@ -106,9 +108,10 @@ struct Pending {
 }
 
 impl Wsk {
-    pub(crate) fn new(inline_only: bool) -> Self {
+    pub(crate) fn new(inline_only: bool, windows: Windows) -> Self {
         Self {
             inline_only,
+            windows,
             registrations: Mutex::default(),
             sockets: Mutex::default(),
             claims: Mutex::default(),

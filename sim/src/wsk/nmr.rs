@@ -22,7 +22,6 @@ use wsk_sys::{
 
 use super::client::{Origin, Readiness, is_supported};
 use super::control;
-use super::tables::PROVIDER;
 use crate::current::current;
 use crate::faults::Fault;
 use crate::kernel::irql::{DISPATCH, PASSIVE};
@@ -123,7 +122,7 @@ unsafe extern "C" fn attach(
     // SAFETY: the registrar passes a place for the context.
     unsafe { context.write(core::ptr::without_provenance_mut(client)) };
     // SAFETY: the registrar passes a place for the table.
-    unsafe { dispatch.write((&raw const PROVIDER).cast()) };
+    unsafe { dispatch.write(me.sim.wsk.windows.provider().cast()) };
     STATUS_SUCCESS
 }
 

@@ -266,7 +266,7 @@ impl Sockets {
     }
 }
 
-/// The cancel routine of every pending request.
+/// The cancel routine of every pending request [wsk 3.11].
 unsafe extern "C" fn cancel(_device: PDEVICE_OBJECT, irp: PIRP) {
     let me = current();
     // SAFETY: whoever cancels holds the cancel lock, and the IRP is pending here.

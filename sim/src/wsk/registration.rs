@@ -21,7 +21,6 @@ use wsk_sys::{
 
 use super::call::check_context;
 use super::client::{Origin, Readiness, is_supported};
-use super::tables::PROVIDER;
 use super::{control, nmr};
 use crate::current::current;
 use crate::faults::Fault;
@@ -85,6 +84,7 @@ fn try_capture(sim: &Shared, block: usize) -> Result<NTSTATUS, (Arc<Header>, Opt
             &format!("WskCaptureProviderNPI with {block:#x}, which was never registered"),
         );
     };
+    // [wsk 2.6]
     if client.leaving {
         return Ok(STATUS_DEVICE_NOT_READY);
     }
@@ -140,8 +140,15 @@ pub unsafe extern "C" fn WskRegister(npi: PWSK_CLIENT_NPI, block: PWSK_REGISTRAT
     if npi.Dispatch.is_null() {
         return STATUS_INVALID_PARAMETER;
     }
-    // SAFETY: the table stays valid until deregistration is over [wsk 2.2].
+    // SAFETY: the table stays valid until deregistration is over [wsk 2.2, 2.3].
     let dispatch = unsafe { npi.Dispatch.read() };
+    if dispatch.Reserved != 0 {
+        let details = format!(
+            "WskRegister with a table whose Reserved is {}",
+            dispatch.Reserved
+        );
+        offence(Rule::Registration, &details);
+    }
     if me.sim.faults.strikes(Fault::ProviderCall) {
         return wdk_sys::STATUS_INSUFFICIENT_RESOURCES;
     }
@@ -186,7 +193,7 @@ pub unsafe extern "C" fn WskCaptureProviderNPI(
         unsafe {
             npi.write(WSK_PROVIDER_NPI {
                 Client: client,
-                Dispatch: &raw const PROVIDER,
+                Dispatch: me.sim.wsk.windows.provider(),
             });
         };
     }
@@ -269,6 +276,7 @@ pub unsafe extern "C" fn WskDeregister(block: PWSK_REGISTRATION) {
     client.notice(&me.sim);
     let (changed, name) = (Arc::clone(&client.changed), client.name());
     drop(registrations);
+    // What is forgotten keeps it waiting for ever [wsk 2.9, 2.10].
     control::client_leaves(&me.sim, name);
     me.sim.sched.point(&me);
     loop {

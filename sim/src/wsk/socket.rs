@@ -179,7 +179,7 @@ impl Socket {
         let mut state = State::new(client_side, category);
         state.enable_statically(statically, category);
         let socket = Arc::new(Self {
-            object: AtomicPtr::new(category.table().cast_mut()),
+            object: AtomicPtr::new(category.table(sim.wsk.windows).cast_mut()),
             category,
             family,
             protocol,
@@ -285,7 +285,8 @@ impl Socket {
         }
     }
 
-    /// The end of the socket, but for its address.
+    /// The end of the socket, but for its address: an abort, if it is connected [wsk 10.5]. The
+    /// memory that the client knows it by is WSK's own [wsk 4.11].
     pub(super) fn dismantle(&self, sim: &Shared, state: &mut State) {
         self.leave_network(sim, state);
         self.forget(sim, state.client_side.memory(self.category));

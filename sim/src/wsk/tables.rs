@@ -45,19 +45,106 @@ impl Category {
     }
 
     /// The table of its sockets.
-    pub(super) fn table(self) -> *const c_void {
+    pub(super) fn table(self, windows: Windows) -> *const c_void {
+        let tables = windows.tables();
         match self {
             Self::Basic => (&raw const BASIC).cast(),
             Self::Listen => (&raw const LISTEN).cast(),
-            Self::Connection => (&raw const CONNECTION).cast(),
-            Self::Datagram => (&raw const DATAGRAM).cast(),
-            Self::Stream => (&raw const STREAM).cast(),
+            Self::Connection => (&raw const tables.connection).cast(),
+            Self::Datagram => (&raw const tables.datagram).cast(),
+            Self::Stream => (&raw const tables.stream).cast(),
         }
     }
 }
 
+/// The Windows whose tables the provider offers [wsk 2.11]: each has functions that those before
+/// it lack.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Windows {
+    /// Windows Vista, the first that has WSK.
+    Vista,
+    /// Windows 7: with `WskGetAddressInfo`, `WskFreeAddressInfo` and `WskGetNameInfo`.
+    Seven,
+    /// Windows 8: with `WskSendMessages`.
+    Eight,
+    /// Windows 10, version 1703: with `WskConnectEx`.
+    Ten1703,
+    /// Windows 10, version 1809, and later: with `WskSendEx` and `WskReceiveEx`.
+    Ten1809,
+}
+
+impl Windows {
+    const ALL: [Self; 5] = [
+        Self::Vista,
+        Self::Seven,
+        Self::Eight,
+        Self::Ten1703,
+        Self::Ten1809,
+    ];
+
+    const fn has(self, function_of: Self) -> bool {
+        self as usize >= function_of as usize
+    }
+
+    fn tables(self) -> &'static Tables {
+        &TABLES[self as usize]
+    }
+
+    /// The provider's table.
+    pub(super) fn provider(self) -> *const WSK_PROVIDER_DISPATCH {
+        &raw const self.tables().provider
+    }
+}
+
+/// The tables that depend on Windows.
+struct Tables {
+    provider: WSK_PROVIDER_DISPATCH,
+    connection: WSK_PROVIDER_CONNECTION_DISPATCH_FULL,
+    datagram: WSK_PROVIDER_DATAGRAM_DISPATCH_FULL,
+    stream: WSK_PROVIDER_STREAM_DISPATCH_FULL,
+}
+
+static TABLES: [Tables; Windows::ALL.len()] = {
+    let [vista, seven, eight, ten_1703, ten_1809] = Windows::ALL;
+    [
+        tables(vista),
+        tables(seven),
+        tables(eight),
+        tables(ten_1703),
+        tables(ten_1809),
+    ]
+};
+
+const fn tables(windows: Windows) -> Tables {
+    let mut all = Tables {
+        provider: PROVIDER,
+        connection: CONNECTION,
+        datagram: DATAGRAM,
+        stream: STREAM,
+    };
+    if !windows.has(Windows::Seven) {
+        all.provider.WskGetAddressInfo = None;
+        all.provider.WskFreeAddressInfo = None;
+        all.provider.WskGetNameInfo = None;
+    }
+    if !windows.has(Windows::Eight) {
+        all.datagram.WskSendMessages = None;
+    }
+    if !windows.has(Windows::Ten1703) {
+        all.connection.WskConnectEx = None;
+        all.stream.WskConnectEx = None;
+    }
+    if !windows.has(Windows::Ten1809) {
+        all.connection.WskSendEx = None;
+        all.connection.WskReceiveEx = None;
+        all.stream.WskSendEx = None;
+        all.stream.WskReceiveEx = None;
+    }
+    all
+}
+
 /// The provider's table.
-pub(super) static PROVIDER: WSK_PROVIDER_DISPATCH = WSK_PROVIDER_DISPATCH {
+const PROVIDER: WSK_PROVIDER_DISPATCH = WSK_PROVIDER_DISPATCH {
     Version: WSK_CLIENT_VERSION_1_0,
     Reserved: 0,
     WskSocket: Some(provider::wsk_socket),
@@ -83,7 +170,7 @@ static LISTEN: WSK_PROVIDER_LISTEN_DISPATCH_FULL = WSK_PROVIDER_LISTEN_DISPATCH_
     WskGetLocalAddress: Some(bind::wsk_get_local_address),
 };
 
-static CONNECTION: WSK_PROVIDER_CONNECTION_DISPATCH_FULL = WSK_PROVIDER_CONNECTION_DISPATCH_FULL {
+const CONNECTION: WSK_PROVIDER_CONNECTION_DISPATCH_FULL = WSK_PROVIDER_CONNECTION_DISPATCH_FULL {
     Basic: PREFIX,
     WskBind: Some(bind::wsk_bind),
     WskConnect: Some(connect::wsk_connect),
@@ -98,7 +185,7 @@ static CONNECTION: WSK_PROVIDER_CONNECTION_DISPATCH_FULL = WSK_PROVIDER_CONNECTI
     WskReceiveEx: Some(receive::wsk_receive_ex),
 };
 
-static DATAGRAM: WSK_PROVIDER_DATAGRAM_DISPATCH_FULL = WSK_PROVIDER_DATAGRAM_DISPATCH_FULL {
+const DATAGRAM: WSK_PROVIDER_DATAGRAM_DISPATCH_FULL = WSK_PROVIDER_DATAGRAM_DISPATCH_FULL {
     Basic: PREFIX,
     WskBind: Some(bind::wsk_bind),
     WskSendTo: Some(datagram_send::wsk_send_to),
@@ -108,7 +195,7 @@ static DATAGRAM: WSK_PROVIDER_DATAGRAM_DISPATCH_FULL = WSK_PROVIDER_DATAGRAM_DIS
     WskSendMessages: Some(datagram_send::wsk_send_messages),
 };
 
-static STREAM: WSK_PROVIDER_STREAM_DISPATCH_FULL = WSK_PROVIDER_STREAM_DISPATCH_FULL {
+const STREAM: WSK_PROVIDER_STREAM_DISPATCH_FULL = WSK_PROVIDER_STREAM_DISPATCH_FULL {
     Basic: PREFIX,
     WskBind: Some(bind::wsk_bind),
     WskAccept: Some(accept::wsk_accept),

@@ -116,7 +116,7 @@ impl Io {
         )
     }
 
-    /// Makes a request and waits for it.
+    /// Makes a request and waits for it [wsk 3.6].
     pub fn call(&mut self, request: impl FnOnce(PIRP) -> NTSTATUS) -> Outcome {
         let returned = request(self.prepare());
         let outcome = self.wait();

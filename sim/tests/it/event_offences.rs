@@ -80,7 +80,7 @@ fn accepting(
 }
 
 #[test]
-fn wsk_8_6_close_with_retained_list_is_reported() {
+fn wsk_8_6_and_10_4_close_with_retained_list_is_reported() {
     expect(Rule::RetainedAtClose, "Connection socket", |sim| {
         let mut io = Io::new();
         let (socket, _) = with_list(sim, &mut io, STATUS_PENDING);
@@ -398,7 +398,7 @@ fn wsk_10_3_context_freed_while_the_socket_is_open_is_reported() {
 }
 
 #[test]
-fn wsk_10_3_table_freed_while_the_socket_is_open_is_reported() {
+fn wsk_4_3_and_10_3_table_freed_while_the_socket_is_open_is_reported() {
     expect(Rule::FreedInUse, "as its table of event callbacks", |_| {
         let (mut io, client) = (Io::new(), Client::new());
         let table = allocate(NON_PAGED, 24);

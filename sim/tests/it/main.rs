@@ -56,6 +56,7 @@ mod nmr_offences;
 mod nmr_wsk;
 mod objects;
 mod offences;
+mod older_windows;
 mod options;
 mod queues;
 mod receive_ex;

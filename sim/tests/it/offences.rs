@@ -369,6 +369,7 @@ fn device_deleted_unknown_is_reported() {
     });
 }
 
+// [wsk 3.1]
 #[test]
 fn irp_without_stack_location_is_reported() {
     expect(Rule::IrpStackLocation, "IoCallDriver", |_| {

@@ -269,6 +269,15 @@ fn wsk_2_5_capture_of_unknown_version_is_refused() {
 }
 
 #[test]
+fn wsk_2_2_npi_is_read_during_the_registration_only() {
+    wsk_sim::run(|_| {
+        // Its NPI was on the stack of `Registered::new`.
+        let mut registered = Registered::new(0x0200);
+        assert_eq!(registered.capture(WSK_INFINITE_WAIT), STATUS_NOINTERFACE);
+    });
+}
+
+#[test]
 fn wsk_2_6_capture_after_deregister_is_not_ready() {
     wsk_sim::run(|_| {
         let mut registered = Registered::new(WSK_CLIENT_VERSION_1_0);

@@ -6,13 +6,17 @@
 use core::mem::forget;
 use core::ptr;
 
-use crate::common::{Client, Io, Memory, Socket};
+use crate::common::{Client, DISPATCH, Io, Memory, Socket};
 use wdk_sys::ntddk::{ExAllocatePool2, ExFreePoolWithTag, IoFreeIrp, IoFreeMdl, IoReuseIrp};
 use wdk_sys::{
     NTSTATUS, PDEVICE_OBJECT, PIRP, PVOID, STATUS_MORE_PROCESSING_REQUIRED, STATUS_SUCCESS,
 };
 use wsk_sim::{Rule, Sim, builder};
-use wsk_sys::{IoSetCompletionRoutine, WskDeregister, WskReleaseProviderNPI};
+use wsk_sys::{
+    IoSetCompletionRoutine, WSK_CLIENT_DISPATCH, WSK_CLIENT_NPI, WSK_FLAG_LISTEN_SOCKET,
+    WSK_NO_WAIT, WSK_PROVIDER_NPI, WSK_REGISTRATION, WskCaptureProviderNPI, WskDeregister,
+    WskRegister, WskReleaseProviderNPI,
+};
 
 /// Runs a body that breaks a rule, and checks that the report is about that rule and says `what`.
 pub fn expect(rule: Rule, what: &str, body: impl FnOnce(&Sim) + Send + 'static) {
@@ -41,6 +45,19 @@ fn wsk_3_2_irp_without_completion_routine_is_reported() {
         // SAFETY: breaks the rule: IoReuseIrp has removed the completion routine.
         unsafe { IoReuseIrp(io.irp, 0) };
         listener.start_accept(io.irp);
+    });
+}
+
+#[test]
+fn wsk_3_10_irp_reused_without_setting_its_routine_again_is_reported() {
+    expect(Rule::NoCompletionRoutine, "WskCloseSocket", |_| {
+        let (mut io, client) = (Io::new(), Client::new());
+        let (status, socket) = client.try_socket(&mut io, WSK_FLAG_LISTEN_SOCKET, false);
+        assert_eq!(status, STATUS_SUCCESS);
+        let irp = io.prepare();
+        // SAFETY: the IRP is idle.
+        unsafe { IoReuseIrp(irp, STATUS_SUCCESS) };
+        Socket::new(socket).start_close(irp);
     });
 }
 
@@ -167,6 +184,7 @@ fn wsk_10_3_second_close_is_reported() {
     });
 }
 
+// [wsk 2.9, 2.10]
 #[test]
 fn wsk_2_9_deregister_with_open_socket_is_reported_as_hang() {
     expect(Rule::Hang, "WskDeregister", |_| {
@@ -204,6 +222,44 @@ fn wsk_2_4_deregister_twice_is_reported() {
         unsafe { WskDeregister(&raw mut *client.block) };
         // SAFETY: breaks the rule.
         unsafe { WskDeregister(&raw mut *client.block) };
+    });
+}
+
+#[test]
+fn wsk_2_1_registration_that_was_moved_is_reported() {
+    expect(Rule::Registration, "never registered", |_| {
+        let client = Client::new();
+        let mut moved = *client.block;
+        let mut npi = WSK_PROVIDER_NPI::default();
+        // SAFETY: breaks the rule: the block is a copy.
+        unsafe { WskCaptureProviderNPI(&raw mut moved, WSK_NO_WAIT, &raw mut npi) };
+    });
+}
+
+#[test]
+fn wsk_2_3_table_with_reserved_other_than_0_is_reported() {
+    expect(Rule::Registration, "Reserved", |_| {
+        let dispatch = WSK_CLIENT_DISPATCH {
+            Reserved: 1,
+            ..DISPATCH
+        };
+        let mut npi = WSK_CLIENT_NPI {
+            ClientContext: ptr::null_mut(),
+            Dispatch: &raw const dispatch,
+        };
+        let mut block = WSK_REGISTRATION::default();
+        // SAFETY: breaks the rule.
+        unsafe { WskRegister(&raw mut npi, &raw mut block) };
+    });
+}
+
+#[test]
+fn wsk_4_11_socket_freed_by_the_driver_is_reported() {
+    expect(Rule::BadFree, "ExFreePoolWithTag", |_| {
+        let (mut io, client) = (Io::new(), Client::new());
+        let (_, socket) = client.try_socket(&mut io, WSK_FLAG_LISTEN_SOCKET, false);
+        // SAFETY: breaks the rule: the memory is WSK's.
+        unsafe { ExFreePoolWithTag(ptr::with_exposed_provenance_mut(socket), 0) };
     });
 }
 

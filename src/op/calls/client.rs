@@ -12,7 +12,7 @@ use wsk_sys::{
     NPI_WSK_INTERFACE_ID, WSK_CACHE_SD, WSK_RELEASE_SD, WSK_SET_STATIC_EVENT_CALLBACKS,
     WSK_TDI_BEHAVIOR, WSK_TDI_DEVICENAME_MAPPING, WSK_TDI_MAP_INFO, WSK_TRANSPORT_LIST_CHANGE,
     WSK_TRANSPORT_LIST_QUERY,
-    wdk_sys::{PSECURITY_DESCRIPTOR, STATUS_NOT_SUPPORTED},
+    wdk_sys::{PSECURITY_DESCRIPTOR, STATUS_NOT_IMPLEMENTED},
 };
 
 use super::{Started, control::Returned};
@@ -122,7 +122,7 @@ unsafe fn now(
     let npi = provider.npi();
     // SAFETY: captured, so the table is valid while `provider` lives [wsk 2.8].
     let Some(function) = (unsafe { (*npi.Dispatch).WskControlClient }) else {
-        return Err(Error::new(CALL, Status::NOT_SUPPORTED));
+        return Err(Error::new(CALL, Status::NOT_IMPLEMENTED));
     };
     let mut size = 0_u64;
     // SAFETY: the client of the captured provider; the rest is the caller's promise [wsk 3a].
@@ -168,7 +168,7 @@ pub(crate) fn transport_change(client: &CoreRef) -> Started {
                     prepared.irp,
                 )
             },
-            None => STATUS_NOT_SUPPORTED,
+            None => STATUS_NOT_IMPLEMENTED,
         }
     };
     // SAFETY: one call, which needs no socket.

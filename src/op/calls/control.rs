@@ -185,7 +185,7 @@ unsafe fn now(
 ) -> Result<Returned> {
     let running = core.enter(CALL)?;
     let Some(function) = table_of(&running).control() else {
-        return Err(Error::new(CALL, Status::NOT_SUPPORTED));
+        return Err(Error::new(CALL, Status::NOT_IMPLEMENTED));
     };
     let mut size = 0_u64;
     // SAFETY: an open socket, and memory that outlives the call, which is all that WSK has without

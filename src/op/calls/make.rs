@@ -5,7 +5,7 @@
 
 use core::net::SocketAddr;
 
-use wsk_sys::wdk_sys::STATUS_NOT_SUPPORTED;
+use wsk_sys::wdk_sys::STATUS_NOT_IMPLEMENTED;
 
 use super::{Category, Started, start};
 use crate::{
@@ -84,7 +84,7 @@ pub(crate) fn open(
                 prepared.irp,
             )
         },
-        None => STATUS_NOT_SUPPORTED,
+        None => STATUS_NOT_IMPLEMENTED,
     };
     let payload = Payload::Owned(unopened, owner);
     // SAFETY: one call of WskSocket, which needs no socket.
@@ -127,7 +127,7 @@ pub(crate) fn open_connected(
                 prepared.irp,
             )
         },
-        None => STATUS_NOT_SUPPORTED,
+        None => STATUS_NOT_IMPLEMENTED,
     };
     let payload = Payload::Owned(unopened, owner);
     // SAFETY: one call of WskSocketConnect, which needs no socket.

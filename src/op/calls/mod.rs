@@ -1,11 +1,11 @@
 //! The WSK calls themselves, one function each.
 //!
 //! `table` knows the dispatch tables of the categories; `make` has the calls that make sockets,
-//! `client` those that need no socket, `address` those about addresses, `control` options and
-//! control operations, `connection` those of connections, `datagram` those of datagram sockets. A
-//! function that the socket's table does
-//! not have, or that the running Windows lacks, gives `STATUS_NOT_SUPPORTED` instead of a jump to
-//! nowhere. Each may be called at <= DISPATCH_LEVEL [wsk 1].
+//! `client` and `names` those that need no socket, `address` those about addresses, `control`
+//! options and control operations, `connection` those of connections, `datagram` those of datagram
+//! sockets. A function that the socket's table does not have, or that the running Windows lacks,
+//! gives `STATUS_NOT_IMPLEMENTED` instead of a jump to nowhere. Each but those of `names` may be
+//! called at <= DISPATCH_LEVEL [wsk 1].
 
 // UNSAFETY: calls through the provider's tables.
 #![expect(unsafe_code, reason = "calls through the provider's tables")]
@@ -16,11 +16,12 @@ pub(crate) mod connection;
 pub(crate) mod control;
 pub(crate) mod datagram;
 pub(crate) mod make;
+pub(crate) mod names;
 mod table;
 
 use wsk_sys::{
     WSK_SOCKET,
-    wdk_sys::{NTSTATUS, STATUS_NOT_SUPPORTED},
+    wdk_sys::{NTSTATUS, STATUS_NOT_IMPLEMENTED},
 };
 
 pub(crate) use self::table::Category;
@@ -50,7 +51,7 @@ pub(crate) unsafe fn close_socket(
     match table.close() {
         // SAFETY: the caller's promise; an IRP of the socket's own with its completion routine.
         Some(close) => unsafe { close(socket, prepared.irp) },
-        None => STATUS_NOT_SUPPORTED,
+        None => STATUS_NOT_IMPLEMENTED,
     }
 }
 
@@ -78,7 +79,7 @@ pub(super) fn start(
     };
     let (socket, table) = (call.socket(), table_of(&call));
     let wsk =
-        |prepared: &Prepared| function(table, socket, prepared).unwrap_or(STATUS_NOT_SUPPORTED);
+        |prepared: &Prepared| function(table, socket, prepared).unwrap_or(STATUS_NOT_IMPLEMENTED);
     // SAFETY: one call on a socket that is open while `call` lives; the data belongs to the
     // payload.
     unsafe { call.outstanding().start(name, payload, arguments, wsk) }

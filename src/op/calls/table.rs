@@ -3,6 +3,10 @@
 //! The same function has another place in each table [wsk 4.10]. A socket is therefore called by
 //! the table of the category that it was made with, which its core keeps for good. A function that
 //! this table does not have gives `None`, as does a slot that is null.
+//!
+//! A table does not say how long it is; that of an older Windows ends before functions that were
+//! added later, the last of them with Windows 10, version 1809 [wsk 2.11]. Nothing reads past it,
+//! since this library imports `ExAllocatePool2`: no Windows before 10, version 2004, loads it.
 
 // UNSAFETY: reads the provider's tables.
 #![expect(unsafe_code, reason = "reads the provider's tables")]

@@ -26,7 +26,7 @@ struct Numbered {
     version: u32,
 }
 
-/// The same twice, a third time with another type, and a fourth time with another identifier.
+/// One definition, and others that mean the same or do not.
 mod definitions {
     wsk::npi! {
         pub interface One = 1;
@@ -55,6 +55,34 @@ mod definitions {
         }
     }
 
+    pub mod renamed {
+        type Number = u32;
+        wsk::npi! {
+            pub interface One = 1;
+            pub provider trait Adds, table AddsDispatch { fn add(&self, by: Number) -> Number; }
+            pub client trait Hears, table HearsDispatch { fn sum(&self, sum: u32); }
+        }
+    }
+
+    pub mod disguised {
+        #[expect(non_camel_case_types, reason = "pretends to be another type")]
+        type u32 = u64;
+        wsk::npi! {
+            pub interface One = 1;
+            pub provider trait Adds, table AddsDispatch { fn add(&self, by: u32) -> u32; }
+            pub client trait Hears, table HearsDispatch { fn sum(&self, sum: u32); }
+        }
+    }
+
+    pub mod exact {
+        wsk::npi! {
+            // SAFETY: nobody registers for it.
+            pub interface One = unsafe 1;
+            pub provider trait Adds, table AddsDispatch { fn add(&self, by: u32) -> u32; }
+            pub client trait Hears, table HearsDispatch { fn sum(&self, sum: u32); }
+        }
+    }
+
     pub mod other {
         wsk::npi! {
             pub interface One = 2;
@@ -68,8 +96,11 @@ mod definitions {
 fn interfaces_are_the_same_only_if_they_are_defined_the_same() {
     let id = definitions::One::ID;
     assert_eq!(id, definitions::again::One::ID);
+    assert_eq!(id, definitions::renamed::One::ID);
     assert_ne!(id, definitions::changed::One::ID);
+    assert_ne!(id, definitions::disguised::One::ID);
     assert_ne!(id, definitions::other::One::ID);
+    assert_eq!(definitions::exact::One::ID, Guid::from_u128(1));
 }
 
 enum Interface {}

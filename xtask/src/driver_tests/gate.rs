@@ -20,6 +20,7 @@ cases! {
     Some(Provider::Sim) => {
         gate_serves_whom_it_lets_in_refuses_the_others_and_counts_both,
         gate_refuses_a_source_above_its_rate,
+        gate_loses_nobody_of_1000_who_connect_at_once,
         gate_restarted_with_other_rules_follows_them,
         gate_unloads_while_it_serves,
         gate_on_a_busy_port_is_refused_by_name,
@@ -30,7 +31,7 @@ cases! {
 }
 
 /// How long one run of the clients may take.
-const CLIENTS_LIMIT: Duration = Duration::from_mins(1);
+const CLIENTS_LIMIT: Duration = Duration::from_mins(2);
 /// How long a single connection waits for anything.
 const CONNECTION_LIMIT: Duration = Duration::from_secs(10);
 
@@ -102,6 +103,28 @@ fn gate_refuses_a_source_above_its_rate(bench: &Bench) -> Result<Outcome> {
     ensure!(
         counted.get("rejected_by_rate")? == 2 * (2 + 5) && counted.get("pended")? == 2 * 10,
         "14 of 20 connections were above their rate, but the driver counted {counted:?}"
+    );
+    Ok(Outcome::Passed)
+}
+
+fn gate_loses_nobody_of_1000_who_connect_at_once(bench: &Bench) -> Result<Outcome> {
+    let (driver, port) = bench.gate_on_free_port("wsk_test_gate_burst")?;
+    driver.service.set_number("RateLimit", 1)?;
+    driver.service.set_text("Deny", "127.2.0.0/16")?;
+    let address = listen(&driver, port)?;
+    let hosts = |network: u8, count: u8| {
+        let host = move |third| (0..count).map(move |last| format!("127.{network}.{third}.{last}"));
+        (0..4).flat_map(host).collect::<Vec<_>>()
+    };
+    let (admitted, refused) = (hosts(1, 225), hosts(2, 25));
+    let admitted: Vec<_> = admitted.iter().map(String::as_str).collect();
+    let refused: Vec<_> = refused.iter().map(String::as_str).collect();
+    let more = ["--rate", "1", "--messages", "1", "--timeout", "50"];
+    bench.gate(address, 1, (&admitted, &refused), &more)?;
+    let counted = leave(&driver)?;
+    ensure!(
+        counted.get("served")? == 900 && counted.get("rejected_by_rule")? == 100,
+        "900 connections were served and 100 refused, but the driver counted {counted:?}"
     );
     Ok(Outcome::Passed)
 }
