@@ -16,7 +16,7 @@ use crate::{paths, toolchain};
 
 /// Whose tests run under `AddressSanitizer`. All are built at once, so that they share what they
 /// depend on.
-const PACKAGES: [&str; 4] = ["wsk", "wsk-sim", "wsk-echo", "wsk-gatekeeper"];
+const PACKAGES: [&str; 4] = ["wsk", "wsk-sim", "wsk-echo", "wsk-gate"];
 /// The tests of drivers. The simulator gives freed memory back at once, so that late reads are seen
 /// too.
 const DRIVERS: Run = Run {
