@@ -255,7 +255,7 @@ fn wsk_2_3_table_with_reserved_other_than_0_is_reported() {
 
 #[test]
 fn wsk_4_11_socket_freed_by_the_driver_is_reported() {
-    expect(Rule::BadFree, "ExFreePoolWithTag", |_| {
+    expect(Rule::BadFree, "free of", |_| {
         let (mut io, client) = (Io::new(), Client::new());
         let (_, socket) = client.try_socket(&mut io, WSK_FLAG_LISTEN_SOCKET, false);
         // SAFETY: breaks the rule: the memory is WSK's.
