@@ -28,6 +28,7 @@ use crate::status::{Error, Result, Status};
 /// the end of its client itself, which is told by `IRP_MJ_CLEANUP`.
 ///
 /// ```no_run
+/// # use wsk_sys::wdk_sys;
 /// use wdk_sys::{NTSTATUS, PIRP, STATUS_PENDING};
 /// use wsk::{ConnectionSocket, PendingIrp};
 ///

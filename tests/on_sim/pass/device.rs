@@ -44,21 +44,26 @@ impl Device {
     }
 
     pub fn of_kind(sim: &Sim, kind: Kind) -> Self {
+        Self::try_of_kind(sim, kind).expect("loaded")
+    }
+
+    /// What the driver refuses to load with.
+    pub fn try_of_kind(sim: &Sim, kind: Kind) -> Result<Self, NTSTATUS> {
         let entry = match kind {
             Kind::Direct => entry::<DO_DIRECT_IO, 2>,
             Kind::Buffered => entry::<DO_BUFFERED_IO, 2>,
             Kind::Shallow => entry::<DO_DIRECT_IO, 1>,
         };
-        let driver = sim.load("pass", entry).expect("loaded");
+        let driver = sim.load("pass", entry)?;
         let handle = sim.open_device(r"\Device\Pass").expect("it is there");
         let inbox = Box::<Inbox>::default();
         let mut address = (&raw const *inbox).expose_provenance().to_ne_bytes();
         handle.control(0, &mut address, 8).expect("taken");
-        Self {
+        Ok(Self {
             driver,
             handle,
             inbox,
-        }
+        })
     }
 
     /// The first request that has arrived and was not taken.
@@ -94,7 +99,9 @@ unsafe extern "system" fn entry<const FLAGS: u32, const STACK_SIZE: i8>(
     object.MajorFunction[IRP_MJ_WRITE as usize] = Some(keep);
     // SAFETY: as above; name and place outlive the call.
     let status = unsafe { IoCreateDevice(driver, 0, &raw mut name, 0x22, 0, 0, &raw mut device) };
-    assert_eq!(status, STATUS_SUCCESS);
+    if status != STATUS_SUCCESS {
+        return status;
+    }
     // SAFETY: the device is ours.
     let device = unsafe { &mut *device };
     device.Flags = (device.Flags | FLAGS) & !DO_DEVICE_INITIALIZING;

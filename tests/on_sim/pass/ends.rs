@@ -1,12 +1,19 @@
 //! How requests end that do not succeed: by their client, by the peer, by the driver.
 
-use wsk::Status;
+use std::sync::{Arc, Mutex};
+
+use wsk::{AddressFamily, Error, ListenSocket, Registration, Result, Status, Version};
+use wsk_sim::Sim;
+use wsk_sys::wdk_sys::NTSTATUS;
 
 use super::{
     Fixture, SEEDS,
-    device::{Device, failed},
+    device::{Device, Kind, failed},
 };
-use crate::common::{Client, passive};
+use crate::{
+    common::{Client, address, passive},
+    faults::is_the_fault,
+};
 
 #[test]
 fn read_after_a_graceful_end_gives_nothing() {
@@ -191,4 +198,61 @@ fn request_completed_by_the_driver_gives_at_most_what_was_asked_for() {
         assert_eq!(end(Status::IO_TIMEOUT, 3), failed(Status::IO_TIMEOUT));
         device.end(sim);
     });
+}
+
+/// A life with a write and a read of a client, which says what the client or the driver was told.
+fn live(sim: &Sim, device: &Device) -> Result<()> {
+    let registration = Registration::register(Version::V1_0, passive())?;
+    let provider = registration.try_capture()?;
+    let mut listener = ListenSocket::open(&provider, AddressFamily::Inet).wait(passive())?;
+    listener.bind(address()).wait(passive())?;
+    let peer = sim.connect(address()).expect("it listens");
+    let connection = listener.accept().wait(passive())?.socket;
+    let told = |call, ended: core::result::Result<Vec<u8>, NTSTATUS>| {
+        ended.map_err(|status| Error::new(call, Status::from_raw(status)))
+    };
+    let write = device.handle.start_write(b"ping");
+    // Dropping the refusal completes the request.
+    let passed = connection.send_from(device.take());
+    let refused = passed.map_err(|refused| refused.error());
+    let ended = told("WskSend", write.wait());
+    if let Err(error) = refused {
+        assert_eq!(ended, Err(error));
+    }
+    ended?;
+    assert_eq!(peer.read_exact(4).expect("sent"), b"ping");
+    let read = device.handle.start_read(4);
+    let _ = connection.receive_into(device.take());
+    peer.write_all(b"p").expect("connected");
+    assert_eq!(told("WskReceive", read.wait())?, b"p");
+    connection.close().wait(passive())
+}
+
+#[test]
+fn fault_anywhere_in_a_life_is_told_to_the_driver_or_its_client() {
+    let runs: Arc<Mutex<Vec<Result<()>>>> = Arc::default();
+    let seen = runs.clone();
+    wsk_sim::every_fault(move |sim| {
+        let Ok(device) = Device::try_of_kind(sim, Kind::Direct) else {
+            return;
+        };
+        let result = live(sim, &device);
+        device.end(sim);
+        seen.lock().expect("not poisoned").push(result);
+    });
+    let runs = runs.lock().expect("not poisoned");
+    let (first, failing) = runs.split_first().expect("a run without fault");
+    assert_eq!(*first, Ok(()));
+    for call in ["WskSend", "WskReceive"] {
+        let told = |error: &Error| error.call() == call;
+        let failed = failing.iter().filter(|run| run.as_ref().is_err_and(told));
+        assert!(
+            failed.count() >= 2,
+            "{call} fails at once, in the end, for want of memory"
+        );
+    }
+    for result in failing {
+        let error = result.expect_err("a failure that nobody was told of");
+        assert!(is_the_fault(error), "{error}");
+    }
 }
