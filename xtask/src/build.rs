@@ -60,8 +60,22 @@ pub const GATEKEEPER: Driver = Driver {
     limit: 96 * 1024,
 };
 
+/// The network module that counts for others.
+pub const NPI_PROVIDER: Driver = Driver {
+    package: "wsk-npi-provider",
+    image: "wsk_npi_provider",
+    limit: 32 * 1024,
+};
+
+/// The network module that has another one count.
+pub const NPI_CLIENT: Driver = Driver {
+    package: "wsk-npi-client",
+    image: "wsk_npi_client",
+    limit: 32 * 1024,
+};
+
 /// Every sample driver.
-pub const DRIVERS: [Driver; 2] = [ECHO, GATEKEEPER];
+pub const DRIVERS: [Driver; 4] = [ECHO, GATEKEEPER, NPI_PROVIDER, NPI_CLIENT];
 
 /// The static library of what Wine lacks.
 const WINE_LIBRARY: &str = "wine_ntoskrnl";
