@@ -1,7 +1,7 @@
 //! The module: it attaches to every provider, and has tasks call it.
 
 use alloc::sync::Arc;
-use core::sync::atomic::Ordering::Relaxed;
+use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use wdk::println;
 use wsk::{
@@ -104,23 +104,32 @@ impl ClientModule<Counter> for Handler {
 }
 
 /// What a provider's calls work on: one for each provider, as long as it is attached.
-struct Listener(Arc<Statistics>);
+struct Listener {
+    has_heard: AtomicBool,
+    statistics: Arc<Statistics>,
+}
 
 impl Listener {
     fn new(statistics: Arc<Statistics>) -> Self {
         statistics.contexts.fetch_add(1, Relaxed);
-        Self(statistics)
+        Self {
+            has_heard: AtomicBool::new(false),
+            statistics,
+        }
     }
 }
 
 impl Listen for Listener {
-    fn passed(&self, _count: u64) {
-        self.0.heard.fetch_add(1, Relaxed);
+    fn passed(&self, count: u64) {
+        self.statistics.heard.fetch_add(1, Relaxed);
+        if !self.has_heard.swap(true, Relaxed) {
+            println!("wsk_npi_client: told that the count is {count}");
+        }
     }
 }
 
 impl Drop for Listener {
     fn drop(&mut self) {
-        self.0.contexts.fetch_sub(1, Relaxed);
+        self.statistics.contexts.fetch_sub(1, Relaxed);
     }
 }
