@@ -44,9 +44,9 @@ struct Totals {
     interrupted: AtomicU64,
 }
 
-// [wsk 12.2, 12.3, 12.10 to 12.14, 12.19]: 10,000 cycles of each driver. The simulator watches over
-// what is left and over the registrar's rules; that both agree on the calls shows that none was
-// made into a driver that was gone.
+// [wsk 12.2, 12.3, 12.10, 12.11, 12.12, 12.13, 12.14, 12.19]: 10,000 cycles of each driver. The
+// simulator watches over what is left and over the registrar's rules; that both agree on the calls
+// shows that none was made into a driver that was gone.
 #[test]
 fn pair_reloaded_at_any_moment_under_calls_leaves_nothing_and_agrees() {
     let _alone = alone();
