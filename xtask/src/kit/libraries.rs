@@ -22,9 +22,9 @@ const MINGW: &str = "/usr/x86_64-w64-mingw32/lib";
 /// support of Microsoft's compiler, and its run-time routines for arm64.
 const EMPTY: [&str; 2] = ["BufferOverflowFastFailK", "arm64rt"];
 
-/// One library: its name for the linker, the module's name in Windows, and exports that mingw-w64 10
-/// does not name: those that are newer (all documented by Microsoft as exports of that module), and
-/// the stack probe of Microsoft's compilers, which frames of more than a page call.
+/// One library: its name for the linker, the module's name in Windows, and exports that mingw-w64
+/// 10 does not name: those that are newer (all documented by Microsoft as exports of that module),
+/// and the stack probe of Microsoft's compilers, which frames of more than a page call.
 struct Library {
     name: &'static str,
     module: &'static str,
