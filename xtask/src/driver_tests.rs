@@ -13,7 +13,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail};
 
 use crate::build::{DRIVERS, Driver};
-use crate::netio::Provider;
+use crate::netio::{self, Provider};
 use crate::process;
 use crate::sample::{self, Harness};
 use crate::wine::Wine;
@@ -46,6 +46,8 @@ struct Bench {
     harness: Harness,
     /// The program that asks the gatekeeper, where that can run.
     counters: Option<PathBuf>,
+    /// The program that uses the echo driver's device.
+    file: PathBuf,
 }
 
 /// How a case ended, if it did not fail.
@@ -74,6 +76,8 @@ pub fn run(args: &Args) -> Result<()> {
     let images = images(&args.image)?;
     let harness = sample::build_harness()?;
     let netio = args.provider.build()?;
+    let file = crate::echo::build_file()?;
+    let library = netio::bcryptprimitives()?;
     let counters = match args.provider {
         Provider::Sim => Some(crate::gate::build_counters()?),
         Provider::Wine => None,
@@ -83,10 +87,12 @@ pub fn run(args: &Args) -> Result<()> {
         for (image, name) in &images {
             wine.install_image(image, name)?;
         }
+        wine.install_library(&library)?;
         Ok(Bench {
             wine,
             harness: harness.clone(),
             counters: counters.clone(),
+            file: file.clone(),
         })
     };
     let mut bench = start()?;

@@ -1,13 +1,21 @@
-//! What is particular to the sample `wsk_echo`: what it counts.
+//! What is particular to the sample `wsk_echo`: what it counts, and the program that uses its
+//! device.
 //!
 //! Used by `demo` and `driver_tests`.
 
+use std::path::PathBuf;
+
 use anyhow::Result;
 
-use crate::sample::Counted;
+use crate::sample::{self, Counted};
 
 /// The port on which the driver listens unless its parameters say otherwise.
 pub const DEFAULT_PORT: u16 = 40007;
+
+/// Builds the program, for Wine.
+pub fn build_file() -> Result<PathBuf> {
+    sample::build_program("wsk-echo-file")
+}
 
 /// What the driver counted, beside what is left alive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

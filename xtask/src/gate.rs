@@ -9,20 +9,15 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 
 use crate::process::Step;
-use crate::sample::Harness;
+use crate::sample::{self, Harness};
 use crate::wine::Wine;
-use crate::{kit, toolchain};
 
 /// The port on which the driver listens unless its parameters say otherwise.
 pub const DEFAULT_PORT: u16 = 40008;
 
 /// Builds the program, for Wine.
 pub fn build_counters() -> Result<PathBuf> {
-    let command = ["build", "--release", "--package", "wsk-gate-counters"];
-    let what = "build wsk-gate-counters.exe";
-    toolchain::gnu_cargo(&kit::ensure()?, what, &command)?.run()?;
-    let folder = toolchain::gnu_directory().join("release");
-    Ok(folder.join("wsk-gate-counters.exe"))
+    sample::build_program("wsk-gate-counters")
 }
 
 /// Clients from the sources `admitted` and `refused`, with so many connections each. They compare

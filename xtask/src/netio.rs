@@ -83,9 +83,9 @@ fn check_exports(image: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Compiles the library unless it is there; the name of its folder carries the fingerprint of its
-/// source.
-fn bcryptprimitives() -> Result<PathBuf> {
+/// Compiles the library that every program with Rust's `std` needs and Wine 8 lacks, unless it is
+/// there; the name of its folder carries the fingerprint of its source.
+pub fn bcryptprimitives() -> Result<PathBuf> {
     let source = paths::root().join("kit/wine/bcryptprimitives.c");
     let text = fs::read(&source).with_context(|| format!("cannot read {}", source.display()))?;
     let folder = format!("bcryptprimitives-{}", stamp::fingerprint(&text));

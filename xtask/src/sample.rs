@@ -55,6 +55,15 @@ pub fn build_image(driver: &build::Driver) -> Result<PathBuf> {
     build::build(&kit::ensure()?, driver, Flavour::Wine)
 }
 
+/// Builds a program that uses a driver's device, for Wine.
+pub fn build_program(package: &str) -> Result<PathBuf> {
+    let command = ["build", "--release", "--package", package];
+    let what = format!("build {package}.exe");
+    toolchain::gnu_cargo(&kit::ensure()?, &what, &command)?.run()?;
+    let folder = toolchain::gnu_directory().join("release");
+    Ok(folder.join(format!("{package}.exe")))
+}
+
 /// Builds the client.
 pub fn build_harness() -> Result<Harness> {
     toolchain::host_cargo("build wsk-harness")

@@ -37,7 +37,7 @@ const KERNEL_SIDE: [&str; 12] = [
     "wsk-npi-provider",
 ];
 /// Ordinary host programs.
-const TOOLS: [&str; 3] = ["xtask", "wsk-harness", "wsk-gate-counters"];
+const TOOLS: [&str; 4] = ["xtask", "wsk-harness", "wsk-gate-counters", "wsk-echo-file"];
 
 /// Options of `cargo xtask test`.
 #[derive(Debug, clap::Args)]

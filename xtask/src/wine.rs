@@ -75,12 +75,8 @@ impl Wine {
         make_prefix(&prefix)?;
         let overrides = match netio {
             Some(netio) => {
-                let system = drivers_folder(&prefix).join("..");
                 put(&netio.image, &drivers_folder(&prefix).join("netio.sys"))?;
-                put(
-                    &netio.bcryptprimitives,
-                    &system.join("bcryptprimitives.dll"),
-                )?;
+                put_library(&netio.bcryptprimitives, &prefix)?;
                 OTHER_NETIO
             }
             None => OWN_NETIO,
@@ -119,6 +115,11 @@ impl Wine {
     /// Puts a driver image where `binPath` of a service finds it, as `name`.
     pub fn install_image(&self, image: &Path, name: &str) -> Result<()> {
         put(image, &drivers_folder(&self.prefix).join(name))
+    }
+
+    /// Puts a library where programs find it.
+    pub fn install_library(&self, library: &Path) -> Result<()> {
+        put_library(library, &self.prefix)
     }
 
     /// Has what `step` runs, and what that runs in turn, find this session with `wine`.
@@ -211,8 +212,17 @@ fn in_prefix(step: Step, prefix: &Path, overrides: &str) -> Step {
     NOT_INHERITED.iter().fold(step, Step::env_remove)
 }
 
+fn system_folder(prefix: &Path) -> PathBuf {
+    prefix.join("drive_c/windows/system32")
+}
+
 fn drivers_folder(prefix: &Path) -> PathBuf {
-    prefix.join("drive_c/windows/system32/drivers")
+    system_folder(prefix).join("drivers")
+}
+
+fn put_library(library: &Path, prefix: &Path) -> Result<()> {
+    let name = library.file_name().context("a library has a name")?;
+    put(library, &system_folder(prefix).join(name))
 }
 
 /// Puts a file into the prefix. A new file, not new content: a loaded image is mapped from the old

@@ -4,7 +4,10 @@ use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 
-use wdk_sys::{NTSTATUS, PIRP, STATUS_FILE_FORCED_CLOSED, STATUS_INSUFFICIENT_RESOURCES};
+use wdk_sys::{
+    NTSTATUS, PIRP, STATUS_FILE_FORCED_CLOSED, STATUS_INSUFFICIENT_RESOURCES,
+    STATUS_NOT_IMPLEMENTED,
+};
 use wsk_sys::PWSK_SOCKET;
 
 use super::progress;
@@ -17,6 +20,8 @@ use crate::kernel::irp;
 use crate::kernel::irql::{DISPATCH, require};
 use crate::kernel::layout::Irp;
 use crate::sched::Thread;
+#[cfg(not(windows))]
+use crate::sim::Sim;
 use crate::sim::{lock, offence};
 use crate::verifier::Rule;
 
@@ -107,6 +112,16 @@ impl Entry {
     }
 }
 
+#[cfg(not(windows))]
+impl Sim {
+    /// From now on `function` of sockets, for example `WskSend`, returns `STATUS_NOT_IMPLEMENTED`
+    /// and leaves its IRP alone. No provider may do so [wsk 3.5], but that of Wine does where it
+    /// has nothing: a driver that is to run there must not wait for the completion.
+    pub fn leave_unimplemented(&self, function: &'static str) {
+        lock(&self.0.wsk.unimplemented).insert(function);
+    }
+}
+
 impl Drop for Entry {
     fn drop(&mut self) {
         self.socket.running.fetch_sub(1, SeqCst);
@@ -131,7 +146,11 @@ impl Call {
         function: &'static str,
         categories: &[Category],
     ) -> Result<Self, NTSTATUS> {
-        let call = Entry::new(socket, function, categories).take(irp);
+        let entry = Entry::new(socket, function, categories);
+        if lock(&entry.me.sim.wsk.unimplemented).contains(function) {
+            return Err(STATUS_NOT_IMPLEMENTED);
+        }
+        let call = entry.take(irp);
         call.may_go_on()?;
         Ok(call)
     }

@@ -79,6 +79,8 @@ pub(crate) struct Wsk {
     sockets: Mutex<Sockets>,
     claims: Mutex<sharing::Claims>,
     held_up: Mutex<events::HeldUp>,
+    /// Functions of sockets that this provider has not implemented.
+    unimplemented: Mutex<BTreeSet<&'static str>>,
     client_requests: client_request::ClientRequests,
     address_lists: address_list::AddressLists,
     hosts: Mutex<resolver::Hosts>,
@@ -116,6 +118,7 @@ impl Wsk {
             sockets: Mutex::default(),
             claims: Mutex::default(),
             held_up: Mutex::default(),
+            unimplemented: Mutex::default(),
             client_requests: client_request::ClientRequests::default(),
             address_lists: address_list::AddressLists::default(),
             hosts: Mutex::default(),

@@ -16,7 +16,7 @@ use wdk_sys::{
     DO_BUFFERED_IO, DO_DEVICE_INITIALIZING, DO_DIRECT_IO, FILE_OBJECT, IRP, IRP_MJ_CLOSE,
     IRP_MJ_DEVICE_CONTROL, IRP_MJ_READ, IRP_MJ_WRITE, MDL_PAGES_LOCKED, MDL_WRITE_OPERATION,
     NTSTATUS, PCUNICODE_STRING, PDEVICE_OBJECT, PDRIVER_OBJECT, PIRP, PVOID, STATUS_CANCELLED,
-    STATUS_PENDING, STATUS_SUCCESS, STATUS_UNSUCCESSFUL,
+    STATUS_NOT_IMPLEMENTED, STATUS_PENDING, STATUS_SUCCESS, STATUS_UNSUCCESSFUL,
 };
 use wsk_sim::{DeviceHandle, Driver, Peer, Rule, Sim, run, seeds};
 use wsk_sys::{
@@ -24,7 +24,7 @@ use wsk_sys::{
     MmGetSystemAddressForMdlSafe, WSK_BUF, set_irp_status,
 };
 
-use crate::common::{Client, Io, Socket};
+use crate::common::{Client, Io, Memory, Socket};
 use crate::driver::{Shared, expect, unicode};
 
 const NAME: &str = "\\Device\\Direct";
@@ -398,4 +398,20 @@ fn wsk_3_3_request_passed_down_needs_no_completion_routine() {
 #[test]
 fn wsk_3_3_request_passed_down_goes_on_to_the_program_after_its_routine() {
     pass_down(true);
+}
+
+#[test]
+fn unimplemented_function_leaves_the_irp_alone() {
+    seeds(5, |sim| {
+        let (mut io, client) = (Io::new(), Client::new());
+        let (socket, _peer) = connect(sim, &client, &mut io);
+        sim.leave_unimplemented("WskSend");
+        let (memory, irp) = (Memory::of(b"x"), io.prepare());
+        // SAFETY: an IRP of the test's own.
+        let before = unsafe { (*irp).CurrentLocation };
+        assert_eq!(socket.start_send(&memory, irp), STATUS_NOT_IMPLEMENTED);
+        // SAFETY: as above.
+        assert_eq!(unsafe { (*irp).CurrentLocation }, before);
+        socket.close(&mut io);
+    });
 }

@@ -9,7 +9,7 @@ use super::{
     Fixture, SEEDS, accepted,
     device::{Device, Kind, failed},
 };
-use crate::common::{Client, passive};
+use crate::common::{Client, buffer, passive};
 
 type Pass = fn(&ConnectionSocket, PendingIrp) -> Result<(), RefusedIrp>;
 
@@ -83,6 +83,28 @@ fn request_without_a_stack_location_for_wsk_is_refused() {
         "DEVICE_OBJECT.StackSize",
         Status::INVALID_DEVICE_REQUEST,
     );
+}
+
+#[test]
+fn request_that_wsk_never_took_comes_back() {
+    wsk_sim::seeds(SEEDS, |sim| {
+        let fixture = Fixture::new(sim);
+        let (device, connection) = (&fixture.device, &fixture.connection);
+        for function in ["WskSend", "WskReceive"] {
+            sim.leave_unimplemented(function);
+        }
+        check_read(device, connection, "WskReceive", Status::NOT_IMPLEMENTED);
+        let write = device.handle.start_write(b"data");
+        let refused = connection.send_from(device.take()).expect_err("refused");
+        assert_eq!(refused.error().kind(), ErrorKind::NotImplemented);
+        refused.into_irp().complete(Status::SUCCESS, 2);
+        assert_eq!(write.wait(), Ok(b"da".to_vec()));
+        // Nothing waits for what never completes: not this either, which is the library's own.
+        let (sent, same) = connection.send(buffer(b"data")).wait(passive());
+        assert_eq!(sent.unwrap_err().kind(), ErrorKind::NotImplemented);
+        assert_eq!(same[..], *b"data");
+        fixture.end(sim);
+    });
 }
 
 #[test]

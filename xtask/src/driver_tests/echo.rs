@@ -13,14 +13,17 @@ use super::clients::Connection;
 use super::{Bench, Outcome};
 use crate::build::ECHO;
 use crate::echo::{Counters, DEFAULT_PORT};
-use crate::process;
+use crate::process::{self, Step};
 use crate::sample::{Driver, free_port, is_free};
 
+/// How long the program that uses the device may take.
+const FILE_LIMIT: Duration = Duration::from_mins(1);
 /// How long a place that a client has left may stay taken.
 const LEAVE_LIMIT: Duration = Duration::from_secs(10);
 
 cases! {
     None => {
+        device_has_the_requests_of_programs_carried_out,
         echo_on_8_connections_returns_every_byte_and_allocates_nothing_late,
         missing_parameters_key_gives_the_default_port,
         port_as_text_is_listened_on,
@@ -76,6 +79,22 @@ fn echo_on_8_connections_returns_every_byte_and_allocates_nothing_late(
             && counters.bytes == echoed.bytes
             && counters.echoes >= echoed.messages,
         "the clients had {echoed:?} on 8 connections, the driver counted {counters:?}"
+    );
+    Ok(Outcome::Passed)
+}
+
+fn device_has_the_requests_of_programs_carried_out(bench: &Bench) -> Result<Outcome> {
+    let (driver, port) = bench.echo_driver_on_free_port("wsk_test_file")?;
+    listen(&driver, port)?;
+    let step = Step::new("a program that uses the device", "wine");
+    let told = bench.wine.with_environment(step.arg(&bench.file));
+    let told = told.time_limit(FILE_LIMIT).silent().run()?;
+    let counters = leave(&driver)?;
+    let expected = format!("bytes={}", counters.bytes);
+    ensure!(
+        counters.connections == 2 && told.output.contains(&expected),
+        "the program says `{}`, but the driver counted {counters:?}",
+        told.output.trim()
     );
     Ok(Outcome::Passed)
 }
