@@ -13,13 +13,7 @@ use crate::common::{Client, address, block_on, passive};
 const SCHEDULES: u64 = 300;
 
 fn listen(client: &Client, backlog: Backlog, conditional: bool) -> ListenSocket {
-    let listener = ListenSocket::open_with(&client.provider, AddressFamily::Inet, backlog);
-    let listener = listener.wait(passive()).expect("opened");
-    if conditional {
-        let set = listener.set_conditional_accept();
-        set.wait(passive()).expect("not bound yet");
-    }
-    listener.bind(address()).wait(passive()).expect("bound");
+    let listener = client.listen_with(backlog, conditional);
     let nothing = ConnectionEventSet::empty();
     listener.enable_accept_events(nothing).expect("bound");
     listener

@@ -192,11 +192,7 @@ impl ListenEvents for Judge {
 }
 
 fn listen(client: &Client, judge: &Judge) -> ListenSocket {
-    let opening = ListenSocket::open_with(&client.provider, AddressFamily::Inet, judge.clone());
-    let listener = opening.wait(passive()).expect("opened");
-    let conditional = listener.set_conditional_accept();
-    conditional.wait(passive()).expect("not bound yet");
-    listener.bind(address()).wait(passive()).expect("bound");
+    let listener = client.listen_with(judge.clone(), true);
     let nothing = ConnectionEventSet::empty();
     listener.enable_accept_events(nothing).expect("bound");
     listener
