@@ -22,7 +22,7 @@ use core::{
     mem::MaybeUninit,
     ops::Deref,
     ptr::{NonNull, null_mut},
-    sync::atomic::{AtomicPtr, AtomicU8, AtomicU32, AtomicUsize, Ordering},
+    sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicUsize, Ordering},
 };
 
 use wsk_sys::{
@@ -68,6 +68,8 @@ pub(crate) struct Core {
     pub(super) handler: UnsafeCell<Option<Handler>>,
     /// Whether there is one by now: a connection may get it later.
     pub(super) attendance: Attendance,
+    /// The close has completed, and the DPC does the rest.
+    pub(super) is_ending: AtomicBool,
     /// Does what a completion routine must not: closes an orphan, or drops the handler.
     pub(super) dpc: UnsafeCell<MaybeUninit<KDPC>>,
     spare: SpinLock<Option<NonNull<Slot>>>,
@@ -275,6 +277,11 @@ impl Core {
         core::ptr::eq(&raw const self.close, slot)
     }
 
+    /// Whether `slot` closes this socket, and WSK is done with it.
+    pub(super) fn is_ending_in(&self, slot: &Slot) -> bool {
+        self.is_close_slot(slot) && self.is_ending.load(Ordering::Acquire)
+    }
+
     /// An idle slot, used before or new.
     pub(crate) fn check_out(&self) -> Result<NonNull<Slot>> {
         if let Some(slot) = self.pop_spare() {
@@ -358,6 +365,7 @@ impl Outstanding {
             close: Slot::new(),
             attendance: Attendance::new(handler.is_some()),
             handler: UnsafeCell::new(handler),
+            is_ending: AtomicBool::new(false),
             dpc: UnsafeCell::new(MaybeUninit::uninit()),
             spare: SpinLock::new(None),
             slots: AtomicU32::new(0),

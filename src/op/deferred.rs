@@ -13,6 +13,7 @@ use core::{
     mem::ManuallyDrop,
     ops::Deref,
     ptr::{NonNull, null_mut},
+    sync::atomic::Ordering,
 };
 
 use wsk_sys::{
@@ -154,6 +155,7 @@ impl CoreRef {
         if handler.is_none() && self.contexts.is_empty() {
             return false;
         }
+        self.is_ending.store(true, Ordering::Release);
         let slot = core::ptr::from_ref(&self.close).cast_mut().cast();
         // SAFETY: the slot keeps the core until `finish`, which the DPC calls; if the DPC was an
         // orphan's before, it has run, since that has called the close.

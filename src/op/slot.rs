@@ -303,9 +303,16 @@ impl Slot {
         if status.is_success() || !self.handshake.is_in_flight() {
             return;
         }
-        // The list of receives keeps one in flight that WSK is done with.
+        // The list of receives keeps one in flight that WSK is done with; so does the DPC of a
+        // close.
         if let Some(core) = self.receiver()
             && core.is_received(NonNull::from(self))
+        {
+            return;
+        }
+        // SAFETY: `held` is frozen while in flight.
+        if let Some(held) = unsafe { &*self.held.get() }
+            && held.core.is_ending_in(self)
         {
             return;
         }

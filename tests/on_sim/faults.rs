@@ -372,19 +372,3 @@ fn connect(sim: &Sim, registration: &Registration) -> Result<wsk::ConnectionSock
     drop(peer);
     Ok(accepted.socket)
 }
-
-/// Nobody has seen it, but the documentation allows it [wsk 10.7]: the close says so, and nothing
-/// that the provider might still use is freed.
-#[test]
-fn close_that_fails_is_an_error_and_ends_the_socket() {
-    let builder = wsk_sim::builder().fail(Fault::Close(Status::UNSUCCESSFUL.as_raw()), 1);
-    builder.seeds(50, |sim| {
-        let client = Client::new();
-        let listener = client.listen();
-        let error = listener.close().wait(passive()).expect_err("made to fail");
-        assert_eq!(error.call(), "WskCloseSocket");
-        assert_eq!(error.status(), Status::UNSUCCESSFUL);
-        assert!(sim.connect(address()).is_err());
-        client.end();
-    });
-}

@@ -4,6 +4,7 @@
 //! test asserts itself comes on top of that.
 
 mod backlog;
+mod callbacks;
 mod chain;
 mod close;
 mod common;
@@ -18,6 +19,7 @@ mod datagram_receives;
 mod every_way;
 mod executor;
 mod extension;
+mod failed_close;
 mod faults;
 mod halves;
 mod inspections;
