@@ -3,8 +3,7 @@
 use std::time::Duration;
 
 use wsk::{
-    AddressFamily, Backlog, ConnectionEventSet, Decision, ErrorKind, ListenSocket, WhenFull,
-    WhenInspecting,
+    Backlog, ConnectionEventSet, Decision, ErrorKind, ListenSocket, WhenFull, WhenInspecting,
 };
 use wsk_sim::Sim;
 

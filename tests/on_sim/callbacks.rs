@@ -50,7 +50,7 @@ impl Asker {
     }
 
     fn await_event(&self, sim: &Sim, event: &str) {
-        let deadline = sim.now() + Duration::from_secs(60);
+        let deadline = sim.now() + Duration::from_mins(1);
         while !self.with(|log| log.events.contains_key(event)) {
             assert!(sim.now() < deadline, "no {event} event");
             sim.sleep(Duration::from_millis(1));

@@ -3,7 +3,7 @@
 
 use std::{net::SocketAddr, sync::Arc, sync::Mutex, time::Duration};
 
-use crate::common::{Client, address, buffer, passive};
+use crate::common::{address, buffer, passive};
 use wsk::{
     AddressFamily, Ancillary, Buffer, BufferChain, ConnectionSocket, ControlData, DatagramEvents,
     DatagramIndication, DatagramSocket, ErrorKind, Executor, ListenSocket, Provider, Received,

@@ -9,8 +9,8 @@ use std::{
 };
 
 use wsk::{
-    AddressFamily, Backlog, ConnectionEventSet, ErrorKind, InspectRequest, Inspection,
-    ListenEvents, ListenSocket, Offer, Verdict, WhenFull, WhenInspecting,
+    Backlog, ConnectionEventSet, ErrorKind, InspectRequest, Inspection, ListenEvents, ListenSocket,
+    Offer, Verdict, WhenFull, WhenInspecting,
 };
 use wsk_sim::{Sim, Task, builder};
 

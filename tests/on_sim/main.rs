@@ -8,6 +8,7 @@ mod callbacks;
 mod chain;
 mod close;
 mod common;
+mod conditional;
 mod connect;
 mod connection;
 mod connection_events;
