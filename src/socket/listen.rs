@@ -170,9 +170,8 @@ impl ListenSocket {
     /// Ends accepting by event. Completes when no accept callback runs any more: from then on
     /// connections come by [`accept`](Self::accept) only. None is lost meanwhile.
     ///
-    /// IRQL: <= DISPATCH_LEVEL. In a callback it may be started, for a task to await. It cannot be
-    /// waited for there, which would be to wait for itself [wsk 6.5]: inside a callback there is no
-    /// [`Passive`].
+    /// IRQL: <= DISPATCH_LEVEL. In a callback it may be started, for a task to await, but not waited
+    /// for, which would be to wait for itself [wsk 6.5]: there is no [`Passive`] for it.
     ///
     /// # Errors
     ///

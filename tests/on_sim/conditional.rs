@@ -3,13 +3,14 @@
 use std::{future::Future, pin::pin, sync::Arc, task::Poll, time::Duration};
 
 use wsk::{
-    AddressFamily, ErrorKind, InspectRequest, ListenEvents, ListenSocket, Registration, Result,
-    Verdict, Version, option,
+    AddressFamily, Error, ErrorKind, InspectRequest, ListenEvents, ListenSocket, Registration,
+    Result, Verdict, Version, option,
 };
 use wsk_sim::Sim;
 use wsk_sys::{SO_CONDITIONAL_ACCEPT, SOL_SOCKET};
 
 use crate::common::{Client, Wakes, address, block_on, buffer, passive};
+use crate::faults::check_every_fault;
 
 const SCHEDULES: u64 = 100;
 
@@ -87,8 +88,8 @@ fn live(sim: &Sim) -> Result<()> {
 }
 
 #[test]
-fn conditional_listener_with_any_fault_leaves_nothing() {
-    wsk_sim::every_fault(|sim| drop(live(sim)));
+fn fault_anywhere_in_the_life_of_a_conditional_listener_is_an_error_that_says_so() {
+    check_every_fault(live);
 }
 
 // [wsk 6.1, 7.6]
@@ -98,13 +99,13 @@ fn conditional_accept_is_set_by_opening_only() {
         let client = Client::new();
         let listener = client.listen_with(Closed, true);
         let is_conditional = listener.option(&option::CONDITIONAL_ACCEPT).wait(passive());
-        assert_eq!(is_conditional.map_err(|error| error.kind()), Ok(true));
+        assert_eq!(is_conditional.map_err(Error::kind), Ok(true));
         drop(listener);
         client.end();
         let client = Client::new();
         let listener = client.listen_with(Closed, false);
         let is_conditional = listener.option(&option::CONDITIONAL_ACCEPT).wait(passive());
-        assert_eq!(is_conditional.map_err(|error| error.kind()), Ok(false));
+        assert_eq!(is_conditional.map_err(Error::kind), Ok(false));
         let on = buffer(&1_u32.to_le_bytes());
         let set = listener.set_raw_option(SOL_SOCKET, SO_CONDITIONAL_ACCEPT, on);
         let (refused, _) = set.wait(passive());

@@ -61,7 +61,7 @@ fn fault_anywhere_in_a_life_with_datagrams_is_an_error_that_says_so() {
     check_every_fault(live_with_datagrams);
 }
 
-fn check_every_fault(life: fn(&Sim) -> Result<()>) {
+pub fn check_every_fault(life: fn(&Sim) -> Result<()>) {
     let runs: Arc<Mutex<Vec<Result<()>>>> = Arc::default();
     let seen = runs.clone();
     wsk_sim::every_fault(move |sim| {
