@@ -58,6 +58,7 @@
 
 // Ground: no policy, no sockets.
 mod addr;
+mod callback;
 mod counters;
 pub mod dual_stack;
 mod flags;
@@ -129,6 +130,7 @@ pub use self::{
     socket::{
         basic::BasicSocket,
         commit::Commit,
+        conditional::OpenConditional,
         connection::ConnectionSocket,
         control::Controlled,
         datagram::{Datagram, DatagramSocket},

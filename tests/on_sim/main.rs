@@ -4,9 +4,11 @@
 //! test asserts itself comes on top of that.
 
 mod backlog;
+mod callbacks;
 mod chain;
 mod close;
 mod common;
+mod conditional;
 mod connect;
 mod connection;
 mod connection_events;
@@ -18,6 +20,7 @@ mod datagram_receives;
 mod every_way;
 mod executor;
 mod extension;
+mod failed_close;
 mod faults;
 mod halves;
 mod inspections;
