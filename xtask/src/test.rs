@@ -58,6 +58,8 @@ enum Part {
     Tidy,
     /// What the simulator covers of the rules
     SimCoverage,
+    /// What the library wraps of the interface, and tests
+    ApiCoverage,
     /// Clippy on the host tools
     ClippyTools,
     /// Unit and integration tests of the host tools
@@ -168,6 +170,7 @@ impl Part {
             ),
             Self::Tidy => judge(own_command("tidy", "tidy")?),
             Self::SimCoverage => judge(own_command("coverage of the simulator", "sim-coverage")?),
+            Self::ApiCoverage => judge(own_command("coverage of the interface", "api-coverage")?),
             Self::ClippyTools => judge(clippy(
                 toolchain::host_cargo("clippy, tools").args(["clippy", "--locked"]),
                 &[&toolchain::TOOL_PROFILE, &packages(&TOOLS)[..]].concat(),

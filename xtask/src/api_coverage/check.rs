@@ -1,0 +1,347 @@
+//! Whether what the map claims is so.
+//!
+//! An entry counts as covered if its item is public, its documentation names the fact, the library's
+//! code uses the fact, and each of its tests exists and names the item. Tests are a crate of their
+//! own, so that what they name is public to the compiler as well.
+
+use std::collections::BTreeMap;
+
+use anyhow::Result;
+use serde::Serialize;
+
+use super::facts::{self, Fact, Kind, Mark};
+use super::library::Library;
+use super::map::{self, Covered, Entry, Map, Reason, SameAs};
+use super::tests_of::Tests;
+
+/// Items that take the number of an option or a control operation: the tests have to name it.
+const BY_NUMBER: [&str; 3] = ["set_raw_option", "raw_option", "raw_ioctl"];
+
+/// What is known about a fact.
+#[derive(Debug, Serialize)]
+pub struct Checked {
+    pub kind: Kind,
+    pub fact: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mark: Option<Mark>,
+    #[serde(flatten)]
+    pub state: State,
+}
+
+#[derive(Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case", tag = "state")]
+pub enum State {
+    Covered {
+        item: String,
+        /// `FILE:LINE` of the item.
+        defined: String,
+        /// `FILE:LINE` where the library's code uses the fact, unless it is asked for by number.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        used: Option<String>,
+        tests: Vec<String>,
+    },
+    SameAs {
+        fact: String,
+    },
+    Reason {
+        reason: String,
+    },
+    /// The entry is missing, or does not hold.
+    Wrong {
+        problem: String,
+    },
+}
+
+/// What the entries are checked against.
+pub struct Evidence<'a> {
+    pub library: &'a Library,
+    pub tests: &'a Tests<'a>,
+}
+
+/// Checks every fact, and that the map has no others.
+pub fn check(facts: &[Fact], map: &Map, evidence: &Evidence<'_>) -> Result<Vec<Checked>> {
+    let by_name: BTreeMap<_, _> = facts
+        .iter()
+        .map(|fact| (fact.name.as_str(), fact))
+        .collect();
+    let mut all = Vec::new();
+    for fact in facts {
+        let state = match map.facts.get(&fact.name) {
+            None => wrong(format!("it has no entry in {}", map::PATH)),
+            Some(Entry::Covered(covered)) => evidence.covered(fact, covered)?,
+            Some(Entry::SameAs(SameAs { same_as })) => same(fact, same_as, &by_name, map),
+            Some(Entry::Reason(Reason { reason })) => excused(fact, reason),
+        };
+        all.push(Checked {
+            kind: fact.kind,
+            fact: fact.name.clone(),
+            mark: fact.mark,
+            state,
+        });
+    }
+    Ok(all)
+}
+
+/// The names in the map that are none of a fact.
+pub fn unknown<'a>(facts: &[Fact], map: &'a Map) -> Vec<&'a str> {
+    let names = map.facts.keys().map(String::as_str);
+    names
+        .filter(|name| facts.iter().all(|fact| fact.name != *name))
+        .collect()
+}
+
+fn wrong(problem: String) -> State {
+    State::Wrong { problem }
+}
+
+fn same(fact: &Fact, same_as: &str, facts: &BTreeMap<&str, &Fact>, map: &Map) -> State {
+    let prefix = |name: &str| name.split('_').next().map(str::to_owned);
+    let agrees = |other: &&Fact| {
+        let level = prefix(&other.name) == prefix(&fact.name);
+        level && other.kind == fact.kind && other.value.is_some() && other.value == fact.value
+    };
+    let covered = matches!(map.facts.get(same_as), Some(Entry::Covered(_)));
+    if covered && facts.get(same_as).filter(|it| agrees(it)).is_some() {
+        return State::SameAs {
+            fact: same_as.to_owned(),
+        };
+    }
+    wrong(format!(
+        "{same_as} is not covered, or of another number or level"
+    ))
+}
+
+fn excused(fact: &Fact, reason: &str) -> State {
+    if fact.mark.is_none() {
+        return wrong(format!(
+            "a reason is for what {} marks as reserved, withdrawn, undocumented or Winsock's",
+            facts::PATH
+        ));
+    }
+    State::Reason {
+        reason: reason.to_owned(),
+    }
+}
+
+impl Evidence<'_> {
+    fn covered(&self, fact: &Fact, covered: &Covered) -> Result<State> {
+        let Covered { item: path, tests } = covered;
+        let (word, member) = (fact.word(), last(path));
+        let by_number = BY_NUMBER.contains(&member);
+        let Some(item) = self.library.find(path) else {
+            return Ok(wrong(format!("`{path}` is no public item of wsk")));
+        };
+        let used = self.library.uses(word).filter(|_| !by_number);
+        if !by_number && !item.names(word) {
+            return Ok(wrong(format!(
+                "the documentation of `{path}` ({}) does not name {word}",
+                item.place()
+            )));
+        }
+        if !by_number && used.is_none() {
+            return Ok(wrong(format!("the code of wsk does not use {word}")));
+        }
+        if tests.is_empty() {
+            return Ok(wrong("no test is named".to_owned()));
+        }
+        for test in tests {
+            let Some(words) = self.tests.words(test)? else {
+                return Ok(wrong(format!("there is no test `{test}`")));
+            };
+            let mut needed = vec![member];
+            needed.extend(by_number.then_some(word));
+            if let Some(missing) = needed.iter().find(|word| !words.contains(**word)) {
+                return Ok(wrong(format!("test `{test}` does not name `{missing}`")));
+            }
+        }
+        Ok(State::Covered {
+            item: path.clone(),
+            defined: item.place(),
+            used: used.map(str::to_owned),
+            tests: tests.clone(),
+        })
+    }
+}
+
+fn last(path: &str) -> &str {
+    path.rsplit_once("::").map_or(path, |(_, name)| name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tidy::Source;
+
+    fn sources() -> Vec<Source> {
+        let sources = [
+            ("src/lib.rs", "mod socket;\npub use self::socket::Socket;\n"),
+            (
+                "src/socket.rs",
+                "impl Socket {\n/// `WSK_FLAG_A`, `WSK_FLAG_UNUSED`\npub fn send(&self) { \
+                 f(WSK_FLAG_A) }\npub fn raw_option(&self) {}\npub fn other(&self) {}\n\
+                 fn hidden(&self) {} }\n",
+            ),
+            (
+                "tests/on_sim/a.rs",
+                "#[test]\nfn sends() { s.send() }\n#[test]\nfn asks() { s.raw_option(SO_B) }\n",
+            ),
+        ];
+        let source = |(path, text): (&str, &str)| Source {
+            path: path.to_owned(),
+            text: text.to_owned(),
+        };
+        sources.map(source).to_vec()
+    }
+
+    fn fact(name: &str, value: i64, mark: Option<Mark>) -> Fact {
+        Fact {
+            kind: Kind::Flag,
+            name: name.to_owned(),
+            value: Some(value),
+            mark,
+        }
+    }
+
+    fn covered(item: &str, tests: &[&str]) -> Entry {
+        Entry::Covered(Covered {
+            item: item.to_owned(),
+            tests: tests.iter().map(|&test| test.to_owned()).collect(),
+        })
+    }
+
+    /// The state of the first of these facts.
+    fn state(facts: &[Fact], entries: &[(&str, Entry)]) -> State {
+        let sources = sources();
+        let evidence = Evidence {
+            library: &Library::read(&sources).unwrap(),
+            tests: &Tests::new(&sources),
+        };
+        let map = Map {
+            others: [].into(),
+            facts: entries
+                .iter()
+                .map(|(name, entry)| ((*name).to_owned(), entry.clone()))
+                .collect(),
+        };
+        check(facts, &map, &evidence).unwrap().remove(0).state
+    }
+
+    fn problem(state: State) -> String {
+        let State::Wrong { problem } = state else {
+            panic!("{state:?}");
+        };
+        problem
+    }
+
+    #[test]
+    fn entry_whose_claims_hold_is_covered() {
+        let facts = [fact("WSK_FLAG_A", 1, None)];
+        let entry = covered("Socket::send", &["on_sim/a::sends"]);
+        let State::Covered { defined, used, .. } = state(&facts, &[("WSK_FLAG_A", entry)]) else {
+            panic!("not covered");
+        };
+        assert_eq!(defined, "src/socket.rs:3");
+        assert_eq!(used.as_deref(), Some("src/socket.rs:3"));
+    }
+
+    #[test]
+    fn each_claim_that_does_not_hold_has_a_problem_of_its_own() {
+        let test = "on_sim/a::sends";
+        for (name, entry, expected) in [
+            (
+                "WSK_FLAG_A",
+                covered("Socket::hidden", &[test]),
+                "no public item",
+            ),
+            (
+                "WSK_FLAG_A",
+                covered("Socket::other", &[test]),
+                "does not name WSK_FLAG_A",
+            ),
+            (
+                "WSK_FLAG_UNUSED",
+                covered("Socket::send", &[test]),
+                "does not use WSK_FLAG_UNUSED",
+            ),
+            ("WSK_FLAG_A", covered("Socket::send", &[]), "no test"),
+            (
+                "WSK_FLAG_A",
+                covered("Socket::send", &["on_sim/a::gone"]),
+                "there is no test",
+            ),
+            (
+                "WSK_FLAG_A",
+                covered("Socket::send", &["on_sim/a::asks"]),
+                "does not name `send`",
+            ),
+            (
+                "WSK_FLAG_B",
+                covered("Socket::raw_option", &["on_sim/a::asks"]),
+                "does not name `WSK_FLAG_B`",
+            ),
+        ] {
+            let problem = problem(state(&[fact(name, 1, None)], &[(name, entry)]));
+            assert!(problem.contains(expected), "{problem}");
+        }
+    }
+
+    #[test]
+    fn what_is_asked_for_by_number_is_named_by_its_test() {
+        let entry = covered("Socket::raw_option", &["on_sim/a::asks"]);
+        let state = state(&[fact("SO_B", 1, None)], &[("SO_B", entry)]);
+        assert!(
+            matches!(state, State::Covered { used: None, .. }),
+            "{state:?}"
+        );
+    }
+
+    #[test]
+    fn fact_without_an_entry_is_wrong() {
+        let problem = problem(state(&[fact("WSK_FLAG_A", 1, None)], &[]));
+        assert!(problem.contains("no entry"), "{problem}");
+    }
+
+    #[test]
+    fn reason_needs_a_mark() {
+        let reason = Entry::Reason(Reason {
+            reason: "why".to_owned(),
+        });
+        let entries = [("A", reason)];
+        let excused = state(&[fact("A", 1, Some(Mark::Reserved))], &entries);
+        assert!(matches!(excused, State::Reason { .. }), "{excused:?}");
+        let problem = problem(state(&[fact("A", 1, None)], &entries));
+        assert!(problem.contains("marks"), "{problem}");
+    }
+
+    #[test]
+    fn same_fact_has_the_same_number_and_level_and_is_covered() {
+        let same = || {
+            Entry::SameAs(SameAs {
+                same_as: "WSK_FLAG_A".to_owned(),
+            })
+        };
+        let of = |name: &str, value, other| {
+            let facts = [fact(name, value, None), fact("WSK_FLAG_A", 1, None)];
+            state(&facts, &[(name, same()), ("WSK_FLAG_A", other)])
+        };
+        let wrapped = || covered("Socket::send", &["on_sim/a::sends"]);
+        let right = of("WSK_FLAG_Z", 1, wrapped());
+        assert!(matches!(right, State::SameAs { .. }), "{right:?}");
+        for state in [
+            of("WSK_FLAG_Z", 2, wrapped()),
+            of("MSG_Z", 1, wrapped()),
+            of("WSK_FLAG_Z", 1, same()),
+        ] {
+            assert!(problem(state).contains("WSK_FLAG_A is not covered"));
+        }
+    }
+
+    #[test]
+    fn names_that_are_no_facts_are_told() {
+        let map = Map {
+            others: [].into(),
+            facts: [("GONE".to_owned(), covered("a", &[]))].into(),
+        };
+        assert_eq!(unknown(&[fact("A", 1, None)], &map), ["GONE"]);
+    }
+}
