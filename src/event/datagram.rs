@@ -149,7 +149,9 @@ impl<'call> DatagramIndication<'call> {
         self.list
     }
 
-    /// How all of them were addressed. They are never [truncated](DatagramFlags::TRUNCATED).
+    /// How all of them were addressed. They are never [truncated](DatagramFlags::TRUNCATED). That
+    /// WSK called at DISPATCH_LEVEL (`WSK_FLAG_AT_DISPATCH_LEVEL`) is not among these flags: it need
+    /// not say so, and what blocks takes a [`Passive`](crate::Passive).
     #[must_use]
     pub fn flags(&self) -> DatagramFlags {
         DatagramFlags::from_raw(self.flags & !WSK_FLAG_AT_DISPATCH_LEVEL)

@@ -276,6 +276,31 @@ fn stream_socket_becomes_a_connection() {
     });
 }
 
+/// [wsk 4.8, 9.4]
+#[test]
+fn stream_socket_connects_with_data_or_comes_back() {
+    wsk_sim::seeds(SCHEDULES, |sim| {
+        let client = Client::new();
+        let server = server(sim);
+        let socket = stream(&client);
+        socket.bind(any()).wait(passive()).expect("bound");
+        let connecting = socket.connect_with_data(nobody(), buffer(b"first "));
+        let (refused, same) = connecting.wait_timeout(LONG, passive());
+        let (error, socket) = refused.expect_err("nobody listens");
+        assert_eq!(error.kind(), ErrorKind::ConnectionRefused);
+        assert_eq!(same[..], *b"first ");
+        let connecting = block_on(sim, socket.connect_with_data(address(), same));
+        let (connected, same) = connecting;
+        let connection = connected.expect("connected");
+        assert_eq!(same[..], *b"first ");
+        let peer = server.accept();
+        assert_eq!(peer.read_exact(6).expect("sent"), b"first ");
+        check_connected(connection, &peer);
+        drop((peer, server));
+        client.end();
+    });
+}
+
 #[test]
 fn stream_socket_that_cannot_commit_comes_back() {
     wsk_sim::seeds(SCHEDULES, |sim| {

@@ -4,6 +4,7 @@
 //! test asserts itself comes on top of that.
 
 mod backlog;
+mod by_number;
 mod chain;
 mod close;
 mod common;
@@ -20,6 +21,7 @@ mod executor;
 mod extension;
 mod faults;
 mod halves;
+mod indication_flags;
 mod inspections;
 mod ioctl;
 mod listen;
@@ -30,6 +32,7 @@ mod nmr;
 mod older_windows;
 mod operation;
 mod option;
+mod option_values;
 mod provider;
 mod random;
 mod registration;

@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use super::facts::{self, Fact, Kind, Mark};
 use super::library::Library;
-use super::map::{self, Covered, Entry, Map, Reason, SameAs};
+use super::map::{self, Entry, Map};
 use super::tests_of::Tests;
 
 /// Items that take the number of an option or a control operation: the tests have to name it.
@@ -68,9 +68,9 @@ pub fn check(facts: &[Fact], map: &Map, evidence: &Evidence<'_>) -> Result<Vec<C
     for fact in facts {
         let state = match map.facts.get(&fact.name) {
             None => wrong(format!("it has no entry in {}", map::PATH)),
-            Some(Entry::Covered(covered)) => evidence.covered(fact, covered)?,
-            Some(Entry::SameAs(SameAs { same_as })) => same(fact, same_as, &by_name, map),
-            Some(Entry::Reason(Reason { reason })) => excused(fact, reason),
+            Some(Entry::Covered { item, tests }) => evidence.covered(fact, item, tests)?,
+            Some(Entry::Same(other)) => same(fact, other, &by_name, map),
+            Some(Entry::Not(reason)) => excused(fact, reason),
         };
         all.push(Checked {
             kind: fact.kind,
@@ -94,20 +94,20 @@ fn wrong(problem: String) -> State {
     State::Wrong { problem }
 }
 
-fn same(fact: &Fact, same_as: &str, facts: &BTreeMap<&str, &Fact>, map: &Map) -> State {
+fn same(fact: &Fact, name: &str, facts: &BTreeMap<&str, &Fact>, map: &Map) -> State {
     let prefix = |name: &str| name.split('_').next().map(str::to_owned);
     let agrees = |other: &&Fact| {
         let level = prefix(&other.name) == prefix(&fact.name);
         level && other.kind == fact.kind && other.value.is_some() && other.value == fact.value
     };
-    let covered = matches!(map.facts.get(same_as), Some(Entry::Covered(_)));
-    if covered && facts.get(same_as).filter(|it| agrees(it)).is_some() {
+    let covered = matches!(map.facts.get(name), Some(Entry::Covered { .. }));
+    if covered && facts.get(name).filter(|it| agrees(it)).is_some() {
         return State::SameAs {
-            fact: same_as.to_owned(),
+            fact: name.to_owned(),
         };
     }
     wrong(format!(
-        "{same_as} is not covered, or of another number or level"
+        "{name} is not covered, or of another number or level"
     ))
 }
 
@@ -124,8 +124,7 @@ fn excused(fact: &Fact, reason: &str) -> State {
 }
 
 impl Evidence<'_> {
-    fn covered(&self, fact: &Fact, covered: &Covered) -> Result<State> {
-        let Covered { item: path, tests } = covered;
+    fn covered(&self, fact: &Fact, path: &str, tests: &[String]) -> Result<State> {
         let (word, member) = (fact.word(), last(path));
         let by_number = BY_NUMBER.contains(&member);
         let Some(item) = self.library.find(path) else {
@@ -141,9 +140,6 @@ impl Evidence<'_> {
         if !by_number && used.is_none() {
             return Ok(wrong(format!("the code of wsk does not use {word}")));
         }
-        if tests.is_empty() {
-            return Ok(wrong("no test is named".to_owned()));
-        }
         for test in tests {
             let Some(words) = self.tests.words(test)? else {
                 return Ok(wrong(format!("there is no test `{test}`")));
@@ -155,10 +151,10 @@ impl Evidence<'_> {
             }
         }
         Ok(State::Covered {
-            item: path.clone(),
+            item: path.to_owned(),
             defined: item.place(),
             used: used.map(str::to_owned),
-            tests: tests.clone(),
+            tests: tests.to_vec(),
         })
     }
 }
@@ -202,11 +198,11 @@ mod tests {
         }
     }
 
-    fn covered(item: &str, tests: &[&str]) -> Entry {
-        Entry::Covered(Covered {
+    fn covered(item: &str, test: &str) -> Entry {
+        Entry::Covered {
             item: item.to_owned(),
-            tests: tests.iter().map(|&test| test.to_owned()).collect(),
-        })
+            tests: vec![test.to_owned()],
+        }
     }
 
     /// The state of the first of these facts.
@@ -236,7 +232,7 @@ mod tests {
     #[test]
     fn entry_whose_claims_hold_is_covered() {
         let facts = [fact("WSK_FLAG_A", 1, None)];
-        let entry = covered("Socket::send", &["on_sim/a::sends"]);
+        let entry = covered("Socket::send", "on_sim/a::sends");
         let State::Covered { defined, used, .. } = state(&facts, &[("WSK_FLAG_A", entry)]) else {
             panic!("not covered");
         };
@@ -250,33 +246,32 @@ mod tests {
         for (name, entry, expected) in [
             (
                 "WSK_FLAG_A",
-                covered("Socket::hidden", &[test]),
+                covered("Socket::hidden", test),
                 "no public item",
             ),
             (
                 "WSK_FLAG_A",
-                covered("Socket::other", &[test]),
+                covered("Socket::other", test),
                 "does not name WSK_FLAG_A",
             ),
             (
                 "WSK_FLAG_UNUSED",
-                covered("Socket::send", &[test]),
+                covered("Socket::send", test),
                 "does not use WSK_FLAG_UNUSED",
             ),
-            ("WSK_FLAG_A", covered("Socket::send", &[]), "no test"),
             (
                 "WSK_FLAG_A",
-                covered("Socket::send", &["on_sim/a::gone"]),
+                covered("Socket::send", "on_sim/a::gone"),
                 "there is no test",
             ),
             (
                 "WSK_FLAG_A",
-                covered("Socket::send", &["on_sim/a::asks"]),
+                covered("Socket::send", "on_sim/a::asks"),
                 "does not name `send`",
             ),
             (
                 "WSK_FLAG_B",
-                covered("Socket::raw_option", &["on_sim/a::asks"]),
+                covered("Socket::raw_option", "on_sim/a::asks"),
                 "does not name `WSK_FLAG_B`",
             ),
         ] {
@@ -287,7 +282,7 @@ mod tests {
 
     #[test]
     fn what_is_asked_for_by_number_is_named_by_its_test() {
-        let entry = covered("Socket::raw_option", &["on_sim/a::asks"]);
+        let entry = covered("Socket::raw_option", "on_sim/a::asks");
         let state = state(&[fact("SO_B", 1, None)], &[("SO_B", entry)]);
         assert!(
             matches!(state, State::Covered { used: None, .. }),
@@ -303,9 +298,7 @@ mod tests {
 
     #[test]
     fn reason_needs_a_mark() {
-        let reason = Entry::Reason(Reason {
-            reason: "why".to_owned(),
-        });
+        let reason = Entry::Not("why".to_owned());
         let entries = [("A", reason)];
         let excused = state(&[fact("A", 1, Some(Mark::Reserved))], &entries);
         assert!(matches!(excused, State::Reason { .. }), "{excused:?}");
@@ -315,16 +308,12 @@ mod tests {
 
     #[test]
     fn same_fact_has_the_same_number_and_level_and_is_covered() {
-        let same = || {
-            Entry::SameAs(SameAs {
-                same_as: "WSK_FLAG_A".to_owned(),
-            })
-        };
+        let same = || Entry::Same("WSK_FLAG_A".to_owned());
         let of = |name: &str, value, other| {
             let facts = [fact(name, value, None), fact("WSK_FLAG_A", 1, None)];
             state(&facts, &[(name, same()), ("WSK_FLAG_A", other)])
         };
-        let wrapped = || covered("Socket::send", &["on_sim/a::sends"]);
+        let wrapped = || covered("Socket::send", "on_sim/a::sends");
         let right = of("WSK_FLAG_Z", 1, wrapped());
         assert!(matches!(right, State::SameAs { .. }), "{right:?}");
         for state in [
@@ -340,7 +329,7 @@ mod tests {
     fn names_that_are_no_facts_are_told() {
         let map = Map {
             others: [].into(),
-            facts: [("GONE".to_owned(), covered("a", &[]))].into(),
+            facts: [("GONE".to_owned(), covered("a", "b"))].into(),
         };
         assert_eq!(unknown(&[fact("A", 1, None)], &map), ["GONE"]);
     }

@@ -1,18 +1,17 @@
 //! The map: which safe item wraps a fact and which tests exercise it, or why nothing does.
 //!
-//! It claims; `check` finds out whether what it claims is so.
+//! One fact a line, as `xtask/data/api.txt` explains. It claims; `check` finds out whether what it
+//! claims is so.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use anyhow::{Context, Result};
-use serde::Deserialize;
+use anyhow::{Result, bail};
 
 /// The map.
-pub const PATH: &str = "xtask/data/api.toml";
+pub const PATH: &str = "xtask/data/api.txt";
 
 /// Everything that the map says.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Default)]
 pub struct Map {
     /// Constants that look like an option or a flag and are none.
     pub others: BTreeSet<String>,
@@ -21,83 +20,102 @@ pub struct Map {
 }
 
 /// What is said of one fact.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(
-    untagged,
-    expecting = "`item` and `tests`, or `same_as`, or `reason` expected"
-)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Entry {
     /// A safe item wraps it, tests exercise it.
-    Covered(Covered),
-    /// It is another name for a fact with an entry of its own.
-    SameAs(SameAs),
-    /// It is not covered.
-    Reason(Reason),
+    Covered {
+        /// The path of the item within `wsk`.
+        item: String,
+        /// `FILE::FUNCTION`, the file without `tests/` and `.rs`.
+        tests: Vec<String>,
+    },
+    /// It is another name for this fact, which has an entry of its own.
+    Same(String),
+    /// It is not covered, for this reason.
+    Not(String),
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Covered {
-    /// Its path within `wsk`.
-    pub item: String,
-    /// `FILE::FUNCTION`, the file without `tests/` and `.rs`.
-    pub tests: Vec<String>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct SameAs {
-    pub same_as: String,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Reason {
-    pub reason: String,
-}
-
-/// Reads a map. A name that stands there twice is an error.
+/// Reads a map.
 pub fn read(text: &str) -> Result<Map> {
-    toml::from_str(text).with_context(|| format!("cannot read {PATH}"))
+    let mut map = Map::default();
+    for (line, text) in (1..).zip(text.lines()) {
+        if text.is_empty() || text.starts_with('#') {
+            continue;
+        }
+        let Some((kind, fact, what)) = parts(text) else {
+            bail!("{PATH}:{line}: not `KIND FACT: WHAT`");
+        };
+        let entry = match kind {
+            "wrapped" => match what.split_once("; ") {
+                Some((item, tests)) => Entry::Covered {
+                    item: item.to_owned(),
+                    tests: tests.split(", ").map(str::to_owned).collect(),
+                },
+                None => bail!("{PATH}:{line}: not `ITEM; TEST, TEST`"),
+            },
+            "same" => Entry::Same(what.to_owned()),
+            "not" => Entry::Not(what.to_owned()),
+            "other" => {
+                map.others.insert(fact.to_owned());
+                continue;
+            }
+            _ => bail!("{PATH}:{line}: {kind} is neither wrapped, same, not nor other"),
+        };
+        if map.facts.insert(fact.to_owned(), entry).is_some() {
+            bail!("{PATH}:{line}: {fact} has an entry already");
+        }
+    }
+    Ok(map)
+}
+
+/// `KIND FACT: WHAT`
+fn parts(line: &str) -> Option<(&str, &str, &str)> {
+    let (head, what) = line.split_once(": ")?;
+    let (kind, fact) = head.split_once(' ')?;
+    (!what.is_empty() && !fact.contains(' ')).then_some((kind, fact, what))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn error(facts: &str) -> String {
-        let text = format!("others = []\n[facts]\n{facts}\n");
-        format!("{:#}", read(&text).unwrap_err())
-    }
-
     #[test]
-    fn entries_are_of_three_kinds() {
-        let text = "others = [\"NI_MAXHOST\"]\n[facts]\n\
-                    \"TABLE.Slot\" = { item = \"A::b\", tests = [\"c::d\"] }\n\
-                    B = { same_as = \"A\" }\nC = { reason = \"why\" }\n";
+    fn lines_are_entries_of_their_kind() {
+        let text = "# why\n\nwrapped T.Slot: A::b; c::d, e/f::g\nsame B: A\nnot C: why: so\n\
+                    other NI_MAXHOST: a length\n";
         let map = read(text).unwrap();
-        let kinds: Vec<_> = map.facts.values().collect();
-        assert!(matches!(
-            kinds[..],
-            [Entry::SameAs(_), Entry::Reason(_), Entry::Covered(_)]
-        ));
+        let covered = Entry::Covered {
+            item: "A::b".to_owned(),
+            tests: vec!["c::d".to_owned(), "e/f::g".to_owned()],
+        };
+        let expected = [
+            ("B", Entry::Same("A".to_owned())),
+            ("C", Entry::Not("why: so".to_owned())),
+            ("T.Slot", covered),
+        ];
+        let entries: Vec<_> = map
+            .facts
+            .iter()
+            .map(|(fact, it)| (fact.as_str(), it.clone()))
+            .collect();
+        assert_eq!(entries, expected);
+        assert!(map.others.contains("NI_MAXHOST"));
     }
 
     #[test]
-    fn entry_of_no_kind_and_one_of_two_are_errors() {
-        for facts in [
-            "A = { item = \"B\" }",
-            "A = { reason = \"B\", same_as = \"C\" }",
-            "A = { item = \"B\", tests = [], reason = \"C\" }",
+    fn lines_that_are_no_entries_are_errors_that_name_them() {
+        for (text, expected) in [
+            ("not C: why\nnot D\n", "api.txt:2: not `KIND FACT: WHAT`"),
+            ("not: why\n", "api.txt:1: not `KIND FACT: WHAT`"),
+            ("wrapped A: B::c\n", "api.txt:1: not `ITEM; TEST, TEST`"),
+            ("covers A: B\n", "api.txt:1: covers is neither"),
+            (
+                "not A: why\nsame A: B\n",
+                "api.txt:2: A has an entry already",
+            ),
         ] {
-            let error = error(facts);
-            assert!(error.contains("expected"), "{error}");
+            let error = read(text).unwrap_err().to_string();
+            assert!(error.contains(expected), "{error}");
         }
-    }
-
-    #[test]
-    fn fact_that_stands_there_twice_is_an_error() {
-        let error = error("A = { reason = \"b\" }\nA = { reason = \"c\" }");
-        assert!(error.contains("duplicate key"), "{error}");
     }
 }
