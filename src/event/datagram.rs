@@ -150,8 +150,8 @@ impl<'call> DatagramIndication<'call> {
     }
 
     /// How all of them were addressed. They are never [truncated](DatagramFlags::TRUNCATED). That
-    /// WSK called at DISPATCH_LEVEL (`WSK_FLAG_AT_DISPATCH_LEVEL`) is not among these flags: it need
-    /// not say so, and what blocks takes a [`Passive`](crate::Passive).
+    /// WSK called at DISPATCH_LEVEL (`WSK_FLAG_AT_DISPATCH_LEVEL`) is not among these flags: WSK
+    /// need not say so, and what blocks takes a [`Passive`](crate::Passive).
     #[must_use]
     pub fn flags(&self) -> DatagramFlags {
         DatagramFlags::from_raw(self.flags & !WSK_FLAG_AT_DISPATCH_LEVEL)
@@ -177,6 +177,7 @@ impl<'call> DatagramIndication<'call> {
     ///
     /// The indication comes back if the budget is exhausted, or if there is no memory: copy what is
     /// needed.
+    #[doc(alias = "WskRelease")]
     pub fn retain(
         self,
         budget: &RetainBudget,

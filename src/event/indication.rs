@@ -152,6 +152,7 @@ impl<'call> Indication<'call> {
     ///
     /// The indication comes back if the budget is exhausted, if there is no memory, or if WSK
     /// [wants it back soon](Self::is_wanted_back_soon): copy what is needed.
+    #[doc(alias = "WskRelease")]
     pub fn retain(
         self,
         budget: &RetainBudget,

@@ -73,8 +73,8 @@ impl Commits for ConnectWithData {
 
 /// A socket on its way to become another kind of socket: to be awaited or waited for.
 ///
-/// It gives what the socket has become, or why not, and the socket as it was; and the buffer, if one
-/// was sent. Dropping it closes the socket.
+/// It gives what the socket has become, or why not, and the socket as it was; and the buffer, if
+/// one was sent. Dropping it closes the socket.
 #[must_use = "dropping it closes the socket"]
 pub struct Commit<R: Commits> {
     operation: Operation<R>,

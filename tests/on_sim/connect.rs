@@ -225,10 +225,11 @@ fn send_with_flags_sends_or_says_that_the_flag_is_not_supported() {
         let send = connection.send_with(buffer(b"now"), SendFlags::NO_DELAY);
         assert_eq!(send.wait(passive()).0.expect("sent"), 3);
         assert_eq!(peer.read_exact(3).expect("sent"), b"now");
-        let send = connection.send_with(buffer(b"!"), SendFlags::from_raw(0x80));
-        let (sent, same) = send.wait(passive());
-        assert_eq!(sent.unwrap_err().kind(), ErrorKind::NotSupported);
-        assert_eq!(same[..], *b"!");
+        for flags in [SendFlags::OUT_OF_BAND, SendFlags::from_raw(0x80)] {
+            let (sent, same) = connection.send_with(buffer(b"!"), flags).wait(passive());
+            assert_eq!(sent.unwrap_err().kind(), ErrorKind::NotSupported);
+            assert_eq!(same[..], *b"!");
+        }
         drop((connection, peer));
         client.end();
     });

@@ -38,6 +38,7 @@ mod random;
 mod registration;
 mod soundness;
 mod static_events;
+mod stream_connection;
 mod stream_order;
 mod unload;
 mod writer;

@@ -1,5 +1,5 @@
-//! Every typed option: set and read where the simulator has it, refused by the provider where it has
-//! not. Either way the number that the option stands for has reached the provider.
+//! Every typed option: set and read where the simulator has it, refused by the provider where it
+//! has not. Either way the number that the option stands for has reached the provider.
 
 use std::{net::SocketAddr, time::Duration};
 

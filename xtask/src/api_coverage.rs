@@ -1,10 +1,10 @@
-//! `cargo xtask api-coverage`: every function, slot, event, callback, option, control operation and
-//! flag of the file of facts has a safe item that wraps it and a test that exercises it, or a reason
-//! why not.
+//! `cargo xtask api-coverage`: every function, slot, event, callback, option, control operation
+//! and flag of the file of facts has a safe item that wraps it and a test that exercises it, or a
+//! reason why not.
 //!
 //! `facts` says what there is to cover, `map` what covers it; `check` compares the map with the
-//! sources, as far as `library` and `tests_of` understand them. The table is printed, and written to
-//! `target/report/api.json`.
+//! sources, as far as `library` and `tests_of` understand them. The table is printed, and written
+//! to `target/report/api.json`.
 
 mod check;
 mod facts;

@@ -1,8 +1,9 @@
 //! Whether what the map claims is so.
 //!
-//! An entry counts as covered if its item is public, its documentation names the fact, the library's
-//! code uses the fact, and each of its tests exists and names the item. Tests are a crate of their
-//! own, so that what they name is public to the compiler as well.
+//! An entry counts as covered if its item is public, its documentation names the fact, each of its
+//! tests exists and names the item, and the library's code uses the fact; where it does not, since
+//! the fact is asked for by number or expressed in Rust, the tests name it. Tests are a crate of
+//! their own, so that what they name is public to the compiler as well.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +15,8 @@ use super::library::Library;
 use super::map::{self, Entry, Map};
 use super::tests_of::Tests;
 
-/// Items that take the number of an option or a control operation: the tests have to name it.
+/// Items that take the number of an option or a control operation: the tests name it, and their
+/// documentation cannot.
 const BY_NUMBER: [&str; 3] = ["set_raw_option", "raw_option", "raw_ioctl"];
 
 /// What is known about a fact.
@@ -35,7 +37,7 @@ pub enum State {
         item: String,
         /// `FILE:LINE` of the item.
         defined: String,
-        /// `FILE:LINE` where the library's code uses the fact, unless it is asked for by number.
+        /// `FILE:LINE` where the library's code uses the fact.
         #[serde(skip_serializing_if = "Option::is_none")]
         used: Option<String>,
         tests: Vec<String>,
@@ -101,7 +103,7 @@ fn same(fact: &Fact, name: &str, facts: &BTreeMap<&str, &Fact>, map: &Map) -> St
         level && other.kind == fact.kind && other.value.is_some() && other.value == fact.value
     };
     let covered = matches!(map.facts.get(name), Some(Entry::Covered { .. }));
-    if covered && facts.get(name).filter(|it| agrees(it)).is_some() {
+    if covered && facts.get(name).is_some_and(agrees) {
         return State::SameAs {
             fact: name.to_owned(),
         };
@@ -137,17 +139,16 @@ impl Evidence<'_> {
                 item.place()
             )));
         }
-        if !by_number && used.is_none() {
-            return Ok(wrong(format!("the code of wsk does not use {word}")));
-        }
         for test in tests {
             let Some(words) = self.tests.words(test)? else {
                 return Ok(wrong(format!("there is no test `{test}`")));
             };
-            let mut needed = vec![member];
-            needed.extend(by_number.then_some(word));
-            if let Some(missing) = needed.iter().find(|word| !words.contains(**word)) {
-                return Ok(wrong(format!("test `{test}` does not name `{missing}`")));
+            if !words.contains(member) {
+                return Ok(wrong(format!("test `{test}` does not name `{member}`")));
+            }
+            if used.is_none() && !words.contains(word) {
+                let what = "nor does the code of wsk use it";
+                return Ok(wrong(format!("test `{test}` does not name {word}, {what}")));
             }
         }
         Ok(State::Covered {
@@ -257,7 +258,7 @@ mod tests {
             (
                 "WSK_FLAG_UNUSED",
                 covered("Socket::send", test),
-                "does not use WSK_FLAG_UNUSED",
+                "does not name WSK_FLAG_UNUSED, nor",
             ),
             (
                 "WSK_FLAG_A",
@@ -272,7 +273,7 @@ mod tests {
             (
                 "WSK_FLAG_B",
                 covered("Socket::raw_option", "on_sim/a::asks"),
-                "does not name `WSK_FLAG_B`",
+                "does not name WSK_FLAG_B, nor",
             ),
         ] {
             let problem = problem(state(&[fact(name, 1, None)], &[(name, entry)]));

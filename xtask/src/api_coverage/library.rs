@@ -11,13 +11,16 @@ use anyhow::Result;
 use super::statements::{self, Statement};
 use crate::tidy::Source;
 
-const ROOT: &str = "src/lib.rs";
+/// The module that is the library.
+const ROOT: &str = "src";
 
 /// The public items, and the names in the code.
 #[derive(Debug, Default)]
 pub struct Library {
     items: Vec<Item>,
-    /// What each file makes public.
+    /// The public modules.
+    modules: BTreeSet<String>,
+    /// What each module makes public.
     exports: BTreeMap<String, BTreeSet<String>>,
     /// Where each name is used first, outside `use`.
     uses: BTreeMap<String, String>,
@@ -61,19 +64,19 @@ impl Library {
     /// Reads the library's sources.
     pub fn read(sources: &[Source]) -> Result<Self> {
         let mut library = Self::default();
-        for source in sources.iter().filter(|source| is_of_library(&source.path)) {
+        for source in sources.iter().filter(|source| is_of_library(source)) {
             let statements = statements::parse(&source.path, &source.text)?;
             library.add(source, &statements, &Around::default());
         }
+        library.modules.insert(ROOT.to_owned());
         Ok(library)
     }
 
     fn add(&mut self, source: &Source, statements: &[Statement], around: &Around) {
         for statement in statements.iter().filter(|it| !it.is_for_tests()) {
             if statement.words().any(|word| word == "use") {
-                if statement.is_public() {
-                    let exports = self.exports.entry(source.path.clone()).or_default();
-                    exports.extend(statement.imported());
+                if statement.is_public() && around.owners.is_empty() {
+                    self.exports_of(source).extend(statement.imported());
                 }
                 continue;
             }
@@ -99,8 +102,11 @@ impl Library {
             return;
         }
         if around.owners.is_empty() || around.in_macro {
-            let exports = self.exports.entry(source.path.clone()).or_default();
-            exports.insert(name.clone());
+            self.exports_of(source).insert(name.clone());
+        }
+        if statement.words().any(|word| word == "mod") {
+            let module = format!("{}/{name}", module_of(&source.path));
+            self.modules.insert(module);
         }
         self.items.push(Item {
             name,
@@ -111,43 +117,45 @@ impl Library {
         });
     }
 
+    fn exports_of(&mut self, source: &Source) -> &mut BTreeSet<String> {
+        self.exports
+            .entry(module_of(&source.path).to_owned())
+            .or_default()
+    }
+
     /// The public item with this path, as `Type::member` or `module::CONSTANT`.
     pub fn find(&self, path: &str) -> Option<&Item> {
-        let (file, names) = self.module(path)?;
-        let exported = |name: &str| self.exports.get(&file).is_some_and(|it| it.contains(name));
-        match names.as_slice() {
-            [name] => self.items.iter().find(|item| {
-                let here = item.owners.is_empty() || item.file == file && item.is_of_module();
-                item.name == *name && here && exported(name)
-            }),
-            [owner, name] if exported(owner) => {
-                let mut items = self.items.iter();
+        let names: Vec<_> = path.split("::").collect();
+        let is_module = |name: &&&str| name.starts_with(|c: char| c.is_ascii_lowercase());
+        let depth = names[..names.len() - 1]
+            .iter()
+            .take_while(is_module)
+            .count();
+        let (modules, names) = names.split_at(depth);
+        let module = [&[ROOT], modules].concat().join("/");
+        let exports = self
+            .exports
+            .get(&module)
+            .filter(|_| self.modules.contains(&module))?;
+        let mut items = self.items.iter().filter(|item| self.home(item) == module);
+        match names {
+            [name] if exports.contains(*name) => {
+                items.find(|item| item.name == *name && item.is_of_module())
+            }
+            [owner, name] if exports.contains(*owner) => {
                 items.find(|item| item.name == *name && item.owners.contains(*owner))
             }
             _ => None,
         }
     }
 
-    /// The file of the module that a path begins with, and the rest of the path.
-    fn module<'a>(&self, path: &'a str) -> Option<(String, Vec<&'a str>)> {
-        let mut file = ROOT.to_owned();
-        let mut names: Vec<_> = path.split("::").collect();
-        while names.len() > 1 && names[0].starts_with(|c: char| c.is_ascii_lowercase()) {
-            let module = names.remove(0);
-            let folder = file
-                .strip_suffix("/lib.rs")
-                .or(file.strip_suffix("/mod.rs"));
-            let folder = folder.or(file.strip_suffix(".rs"))?.to_owned();
-            self.exports.get(&file)?.get(module)?;
-            let files = [
-                format!("{folder}/{module}.rs"),
-                format!("{folder}/{module}/mod.rs"),
-            ];
-            file = files
-                .into_iter()
-                .find(|file| self.exports.contains_key(file))?;
+    /// The public module that an item is in, or that makes it public.
+    fn home<'a>(&self, item: &'a Item) -> &'a str {
+        let mut module = module_of(&item.file);
+        while !self.modules.contains(module) {
+            module = module.rsplit_once('/').map_or(ROOT, |(outer, _)| outer);
         }
-        Some((file, names))
+        module
     }
 
     /// Where the library's code uses a name: `FILE:LINE`.
@@ -157,7 +165,7 @@ impl Library {
 }
 
 impl Item {
-    /// Whether a macro declares it for the module.
+    /// Whether it is declared for a module, perhaps by a macro, and for no type.
     fn is_of_module(&self) -> bool {
         self.owners
             .iter()
@@ -165,17 +173,24 @@ impl Item {
     }
 }
 
+/// The module that a file is.
+fn module_of(path: &str) -> &str {
+    let stem = path.strip_suffix(".rs").unwrap_or(path);
+    let folder = stem.strip_suffix("/mod").or(stem.strip_suffix("/lib"));
+    folder.unwrap_or(stem)
+}
+
 /// Whether a file is part of the library as drivers have it.
-fn is_of_library(path: &str) -> bool {
-    path.starts_with("src/") && path.ends_with(".rs") && !path.ends_with("/tests.rs")
+fn is_of_library(source: &Source) -> bool {
+    source.is_rust() && source.path.starts_with("src/") && !source.path.ends_with("/tests.rs")
 }
 
 /// What surrounds the statements in the braces of one.
 fn inside(source: &Source, statement: &Statement, around: &Around) -> Around {
     let header = statement.header();
-    let has = |wanted: &str| header.iter().any(|word| word == wanted);
+    let has = |wanted: &str| header.contains(wanted);
     let in_macro = around.in_macro || statement.has_sign('!');
-    let mut owners: BTreeSet<_> = header.iter().cloned().collect();
+    let mut owners = header.clone();
     if statement.has_sign('$') {
         // A macro makes it for types that are named elsewhere in the file.
         let words = source
@@ -201,7 +216,8 @@ mod tests {
         let sources = [
             (
                 "src/lib.rs",
-                "pub mod option;\nmod socket;\npub use self::socket::{Socket, Events};\n",
+                "pub mod option;\nmod socket;\npub use self::socket::{Socket, Events};\n\
+                 pub mod request { pub use self::socket::Inner; }\n",
             ),
             (
                 "src/option/mod.rs",
@@ -218,7 +234,8 @@ mod tests {
                  fn hidden(&self) {}\npub(crate) fn inner() {} }\n\
                  pub trait Events { fn accept(&self); }\npub struct Private;\n\
                  impl Private { pub fn lost() {} }\n\
-                 macro_rules! m { ($s:ident) => { impl $s { pub fn made(&self) {} } } }\n\
+                 macro_rules! m { ($($s:ident)*) => {\n\
+                 $(/// a\nimpl $s { pub fn made(&self) {} })* } }\n\
                  m! { Socket }\nflags! { Flags { X = WSK_X; } }\n\
                  #[cfg(test)]\nmod tests { fn a() { WskOnlyTested } }\n",
             ),
@@ -261,6 +278,7 @@ mod tests {
             "Events::send",
             "option::B",
             "option::udp::B",
+            "Inner",
             "Flags::X",
             "send",
         ] {

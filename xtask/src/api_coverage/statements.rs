@@ -93,10 +93,7 @@ impl Statement {
 
     /// The identifiers on the top level.
     pub fn words(&self) -> impl Iterator<Item = String> {
-        self.tokens.iter().filter_map(|token| match token {
-            TokenTree::Ident(ident) => Some(ident.to_string()),
-            _ => None,
-        })
+        self.tokens.iter().filter_map(word)
     }
 
     /// The identifiers on the top level that are not in angle brackets.
@@ -113,14 +110,10 @@ impl Statement {
         words
     }
 
-    /// The identifiers before the first braces: of an `impl`, what it is for.
-    pub fn header(&self) -> Vec<String> {
+    /// The identifiers on the top level before the first braces: of an `impl`, what it is for.
+    pub fn header(&self) -> BTreeSet<String> {
         let before = self.tokens.iter().take_while(|token| !is_braces(token));
-        let mut words = Vec::new();
-        for token in before {
-            collect(token, &mut |word| words.push(word));
-        }
-        words
+        before.filter_map(word).collect()
     }
 
     /// Whether its header has this sign, as a macro has `!` and a definition of one `$`.
@@ -199,6 +192,13 @@ impl Statement {
     pub fn line(&self) -> usize {
         let first = self.tokens.first();
         first.map_or(0, |token| token.span().start().line)
+    }
+}
+
+fn word(token: &TokenTree) -> Option<String> {
+    match token {
+        TokenTree::Ident(ident) => Some(ident.to_string()),
+        _ => None,
     }
 }
 
