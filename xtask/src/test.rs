@@ -22,7 +22,7 @@ use crate::{check_image, inf, kit, paths, toolchain};
 use counts::Counts;
 
 /// The packages that run in the kernel, or stand in for it: tested on the native target.
-const KERNEL_SIDE: [&str; 8] = [
+const KERNEL_SIDE: [&str; 11] = [
     "wsk-sys",
     "wsk",
     "wsk-sim",
@@ -31,6 +31,9 @@ const KERNEL_SIDE: [&str; 8] = [
     "wsk-parameters",
     "wsk-echo",
     "wsk-gate",
+    "wsk-npi",
+    "wsk-npi-client",
+    "wsk-npi-provider",
 ];
 /// Ordinary host programs.
 const TOOLS: [&str; 3] = ["xtask", "wsk-harness", "wsk-gate-counters"];
