@@ -3,18 +3,20 @@
 //! reason why not.
 //!
 //! `facts` says what there is to cover, `map` what covers it; `check` compares the map with the
-//! sources, as far as `library` and `tests_of` understand them. The table is printed, and written
-//! to `target/report/api.json`.
+//! sources, as far as `library` and `tests_of` understand them, and with what the tests have
+//! `reached` when they ran. The table is printed, and written to `target/report/api.json`.
 
 mod check;
 mod facts;
 mod library;
 mod map;
+mod reached;
 mod statements;
 mod tests_of;
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
 
@@ -22,6 +24,7 @@ use crate::paths;
 use crate::tidy::sources;
 use check::{Checked, Evidence, State};
 use library::Library;
+use reached::Reached;
 use tests_of::Tests;
 
 /// Options of `cargo xtask api-coverage`.
@@ -30,6 +33,9 @@ pub struct Args {
     /// Print every entry, also those that are covered
     #[arg(long)]
     all: bool,
+    /// Also check what the tests have reached when they ran with `WSK_SIM_REACHED=DIRECTORY`
+    #[arg(long, value_name = "DIRECTORY")]
+    reached: Option<PathBuf>,
 }
 
 /// `cargo xtask api-coverage`.
@@ -41,9 +47,11 @@ pub fn run(args: &Args) -> Result<()> {
     };
     let map = map::read(&find(map::PATH)?.text)?;
     let facts = facts::read(&find(facts::PATH)?.text, &map.others)?;
+    let reached = args.reached.clone().map(Reached::new);
     let evidence = Evidence {
         library: &Library::read(&sources)?,
         tests: &Tests::new(&sources),
+        reached: reached.as_ref(),
     };
     let all = check::check(&facts, &map, &evidence)?;
     write(&all)?;

@@ -13,6 +13,7 @@ use serde::Serialize;
 use super::facts::{self, Fact, Kind, Mark};
 use super::library::Library;
 use super::map::{self, Entry, Map};
+use super::reached::{Reached, names_of};
 use super::tests_of::Tests;
 
 /// Items that take the number of an option or a control operation: the tests name it, and their
@@ -41,6 +42,8 @@ pub enum State {
         #[serde(skip_serializing_if = "Option::is_none")]
         used: Option<String>,
         tests: Vec<String>,
+        /// Whether the simulator has written down that the tests reached it.
+        reached: bool,
     },
     SameAs {
         fact: String,
@@ -58,6 +61,8 @@ pub enum State {
 pub struct Evidence<'a> {
     pub library: &'a Library,
     pub tests: &'a Tests<'a>,
+    /// Of a run of the tests, if there was one.
+    pub reached: Option<&'a Reached>,
 }
 
 /// Checks every fact, and that the map has no others.
@@ -151,12 +156,43 @@ impl Evidence<'_> {
                 return Ok(wrong(format!("test `{test}` does not name {word}, {what}")));
             }
         }
+        let reached = match self.reached_by(fact, tests)? {
+            Ok(reached) => reached,
+            Err(problem) => return Ok(wrong(problem)),
+        };
         Ok(State::Covered {
             item: path.to_owned(),
             defined: item.place(),
             used: used.map(str::to_owned),
             tests: tests.to_vec(),
+            reached,
         })
+    }
+
+    /// Whether the tests have reached a fact when they ran; which of them has not. Unit tests are
+    /// not asked: they may do for themselves what a provider would.
+    fn reached_by(&self, fact: &Fact, tests: &[String]) -> Result<Result<bool, String>> {
+        let names = names_of(fact);
+        let Some(record) = self.reached.filter(|_| !names.is_empty()) else {
+            return Ok(Ok(false));
+        };
+        let mut asked = tests
+            .iter()
+            .filter(|test| !test.starts_with("src/"))
+            .peekable();
+        let any = asked.peek().is_some();
+        for test in asked {
+            let Some(reached) = record.by(test)? else {
+                return Ok(Err(format!(
+                    "test `{test}` has left no record: has it run?"
+                )));
+            };
+            if !names.iter().any(|name| reached.contains(name)) {
+                let names = names.join(" or ");
+                return Ok(Err(format!("test `{test}` has not reached {names}")));
+            }
+        }
+        Ok(Ok(any))
     }
 }
 
@@ -206,12 +242,17 @@ mod tests {
         }
     }
 
-    /// The state of the first of these facts.
+    /// The state of the first of these facts, without a run of the tests.
     fn state(facts: &[Fact], entries: &[(&str, Entry)]) -> State {
+        state_after(facts, entries, None)
+    }
+
+    fn state_after(facts: &[Fact], entries: &[(&str, Entry)], reached: Option<&Reached>) -> State {
         let sources = sources();
         let evidence = Evidence {
             library: &Library::read(&sources).unwrap(),
             tests: &Tests::new(&sources),
+            reached,
         };
         let map = Map {
             others: [].into(),
@@ -333,5 +374,23 @@ mod tests {
             facts: [("GONE".to_owned(), covered("a", "b"))].into(),
         };
         assert_eq!(unknown(&[fact("A", 1, None)], &map), ["GONE"]);
+    }
+
+    #[test]
+    fn tests_that_ran_have_reached_the_fact() {
+        let directory = tempfile::tempdir().unwrap();
+        let reached = Reached::new(directory.path().to_owned());
+        let fact = Fact {
+            kind: Kind::Function,
+            ..fact("WSK_FLAG_A", 1, None)
+        };
+        let entries = [("WSK_FLAG_A", covered("Socket::send", "on_sim/a::sends"))];
+        let after = || state_after(std::slice::from_ref(&fact), &entries, Some(&reached));
+        assert!(problem(after()).contains("has left no record"));
+        let record = directory.path().join("on_sim--a--sends");
+        std::fs::write(&record, "WskSend\n").unwrap();
+        assert!(problem(after()).contains("has not reached WSK_FLAG_A"));
+        std::fs::write(&record, "WskSend\nWSK_FLAG_A\n").unwrap();
+        assert!(matches!(after(), State::Covered { reached: true, .. }));
     }
 }
