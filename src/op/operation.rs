@@ -111,9 +111,7 @@ impl<R: Request> Operation<R> {
     /// [IoCancelIrp](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-iocancelirp)
     #[doc(alias = "IoCancelIrp")]
     pub fn cancel(&mut self) {
-        if let State::Started(handle) = &self.state {
-            handle.cancel();
-        }
+        self.state.cancel();
     }
 
     /// Waits for the result without limit.
@@ -125,11 +123,7 @@ impl<R: Request> Operation<R> {
     /// If the result was taken by polling before.
     #[must_use]
     pub fn wait(mut self, passive: Passive) -> R::Output {
-        loop {
-            if let Some(output) = self.wait_once(None, passive, Status::CANCELLED) {
-                return output;
-            }
-        }
+        output::<R>(self.state.wait_end(passive), Status::CANCELLED)
     }
 
     /// Waits for the result. When `timeout` passes first, the request is cancelled and its
@@ -143,44 +137,59 @@ impl<R: Request> Operation<R> {
     /// If the result was taken by polling before.
     #[must_use]
     pub fn wait_timeout(mut self, timeout: Duration, passive: Passive) -> R::Output {
-        if let Some(output) = self.wait_for(timeout, passive) {
-            return output;
-        }
-        self.cancel();
-        loop {
-            if let Some(output) = self.wait_once(None, passive, Status::IO_TIMEOUT) {
-                return output;
-            }
-        }
+        let (outcome, cancelled) = self.state.wait_timeout(timeout, passive);
+        output::<R>(outcome, cancelled)
     }
 
     /// Waits up to `timeout` and leaves the request in flight if that passes first. Not to be used
     /// after `Some`.
     pub(crate) fn wait_for(&mut self, timeout: Duration, passive: Passive) -> Option<R::Output> {
-        self.wait_once(Some(timeout), passive, Status::CANCELLED)
+        let outcome = self.state.wait(Some(timeout), passive)?;
+        Some(output::<R>(outcome, Status::CANCELLED))
     }
+}
 
-    /// `None`: `timeout` passed. A cancelled request gives `cancelled`.
-    fn wait_once(
-        &mut self,
-        timeout: Option<Duration>,
-        passive: Passive,
-        cancelled: Status,
-    ) -> Option<R::Output> {
-        match &mut self.state {
-            State::Started(handle) => {
+// What does not depend on the kind is compiled once.
+impl State {
+    /// `None`: `timeout` passed.
+    fn wait(&mut self, timeout: Option<Duration>, passive: Passive) -> Option<Outcome> {
+        match self {
+            Self::Started(handle) => {
                 let finished = handle.wait(timeout, passive)?;
-                self.state = State::Over;
-                Some(end::<R>(finished, cancelled))
+                *self = Self::Over;
+                Some(Ok(finished))
             }
-            State::Refused(_) | State::Over => Some(self.refusal()),
+            Self::Refused(_) | Self::Over => Some(Err(self.refusal())),
         }
     }
 
-    fn refusal(&mut self) -> R::Output {
-        match core::mem::replace(&mut self.state, State::Over) {
-            State::Refused(refusal) => R::refuse(refusal),
-            State::Started(_) | State::Over => panic!("an operation gives its result once"),
+    /// With the status that a cancelled request gives.
+    fn wait_timeout(&mut self, timeout: Duration, passive: Passive) -> (Outcome, Status) {
+        if let Some(outcome) = self.wait(Some(timeout), passive) {
+            return (outcome, Status::CANCELLED);
+        }
+        self.cancel();
+        (self.wait_end(passive), Status::IO_TIMEOUT)
+    }
+
+    fn cancel(&self) {
+        if let Self::Started(handle) = self {
+            handle.cancel();
+        }
+    }
+
+    fn wait_end(&mut self, passive: Passive) -> Outcome {
+        loop {
+            if let Some(outcome) = self.wait(None, passive) {
+                return outcome;
+            }
+        }
+    }
+
+    fn refusal(&mut self) -> Refusal {
+        match core::mem::replace(self, Self::Over) {
+            Self::Refused(refusal) => refusal,
+            Self::Started(_) | Self::Over => panic!("an operation gives its result once"),
         }
     }
 }
@@ -194,7 +203,7 @@ impl<R: Request> Future for Operation<R> {
                 self.state = State::Over;
                 end::<R>(finished, Status::CANCELLED)
             }),
-            State::Refused(_) | State::Over => Poll::Ready(self.refusal()),
+            State::Refused(_) | State::Over => Poll::Ready(R::refuse(self.state.refusal())),
         }
     }
 }
@@ -210,6 +219,17 @@ impl<R: Request> fmt::Debug for Operation<R> {
             .field("call", &R::CALL)
             .field("state", &state)
             .finish()
+    }
+}
+
+/// What came back, or why nothing was started.
+type Outcome = core::result::Result<Finished, Refusal>;
+
+/// A cancelled request gives `cancelled`.
+fn output<R: Request>(outcome: Outcome, cancelled: Status) -> R::Output {
+    match outcome {
+        Ok(finished) => end::<R>(finished, cancelled),
+        Err(refusal) => R::refuse(refusal),
     }
 }
 

@@ -18,7 +18,7 @@
 use core::ptr::NonNull;
 
 use wsk_sys::{
-    WSK_SOCKET, set_irp_status,
+    PFN_WSK_SEND, set_irp_status,
     wdk_sys::{NTSTATUS, PDEVICE_OBJECT, PIRP, PVOID, STATUS_NOT_IMPLEMENTED, STATUS_SUCCESS},
 };
 
@@ -26,7 +26,7 @@ use super::{
     calls::{Table, table_of},
     completion::{self, Completion},
     core::{Call, CoreRef},
-    slot::{Arguments, Payload, Prepared, Slot},
+    slot::{Arguments, Payload, Slot},
 };
 use crate::{
     counters::Counted,
@@ -34,20 +34,20 @@ use crate::{
     status::{Error, Status},
 };
 
-/// Passes a request of the kind `major` to `function`, unless it asks for no bytes: then it
-/// succeeds at once.
-///
-/// `function` makes at most one WSK call on the socket it is given, with the IRP and the data of
-/// what it is given, and returns what that returned.
-pub(super) fn pass(
-    core: &CoreRef,
-    name: &'static str,
-    irp: PendingIrp,
-    major: u32,
-    function: impl FnOnce(Table, *mut WSK_SOCKET, &Prepared) -> Option<NTSTATUS>,
-) -> Result<(), RefusedIrp> {
+/// Where a request goes.
+pub(super) struct Way {
+    /// The C name of the function.
+    pub(super) name: &'static str,
+    /// The kind of request that it is for.
+    pub(super) major: u32,
+    /// The function: WskSend, or WskReceive, which has the same parameters.
+    pub(super) function: fn(Table) -> PFN_WSK_SEND,
+}
+
+/// Passes a request down, unless it asks for no bytes: then it succeeds at once.
+pub(super) fn pass(core: &CoreRef, irp: PendingIrp, way: &Way) -> Result<(), RefusedIrp> {
     let mut arguments = Arguments::none();
-    match irp.data(major) {
+    match irp.data(way.major) {
         Ok(Some(data)) => arguments.data = data,
         Ok(None) => {
             irp.complete(Status::SUCCESS, 0);
@@ -55,17 +55,17 @@ pub(super) fn pass(
         }
         Err(error) => return Err(irp.refuse(error)),
     }
-    let call = match core.enter(name) {
+    let call = match core.enter(way.name) {
         Ok(call) => call,
         Err(error) => return Err(irp.refuse(error)),
     };
     let slot = match core.check_out() {
         Ok(slot) => slot,
-        Err(error) => return Err(irp.refuse(Error::new(name, error.status()))),
+        Err(error) => return Err(irp.refuse(Error::new(way.name, error.status()))),
     };
     // SAFETY: just checked out of the core that `call` is of.
-    unsafe { pass_in(slot, &call, irp, arguments, function) }
-        .map_err(|(irp, status)| irp.refuse(Error::new(name, status)))
+    unsafe { pass_in(slot, &call, irp, arguments, way) }
+        .map_err(|(irp, status)| irp.refuse(Error::new(way.name, status)))
 }
 
 /// The rest of [`pass`]. On failure the request was left alone.
@@ -78,7 +78,7 @@ unsafe fn pass_in(
     call: &Call<'_>,
     irp: PendingIrp,
     arguments: Arguments,
-    function: impl FnOnce(Table, *mut WSK_SOCKET, &Prepared) -> Option<NTSTATUS>,
+    way: &Way,
 ) -> Result<(), (PendingIrp, Status)> {
     // SAFETY: freed by its core only, which the slot itself keeps from `begin` on.
     let shared = unsafe { slot.as_ref() };
@@ -89,8 +89,14 @@ unsafe fn pass_in(
     unsafe { shared.begin(call.outstanding(), Payload::Nothing, Counted::operation()) };
     // SAFETY: just begun. The IRP has a next stack location, or `data` would have refused it.
     let prepared = unsafe { shared.prepare_irp(irp, passed, arguments) };
-    let status = function(table_of(call), call.socket(), &prepared);
-    let status = Status::from_raw(status.unwrap_or(STATUS_NOT_IMPLEMENTED));
+    let status = match (way.function)(table_of(call)) {
+        // SAFETY: an open socket; the description lies in the slot, and the MDL, which covers it
+        // and whose pages are locked for this kind of request, belongs to the IRP, until completion
+        // [wsk 3.12].
+        Some(function) => unsafe { function(call.socket(), prepared.data(), 0, irp) },
+        None => STATUS_NOT_IMPLEMENTED,
+    };
+    let status = Status::from_raw(status);
     // SAFETY: prepared and called; the handle side still holds the slot.
     let left = unsafe { shared.was_left(irp, location, status) };
     if left {

@@ -19,6 +19,9 @@ impl ConnectionSocket {
     /// that closes its handle does not cancel: its driver gets `IRP_MJ_CLEANUP`, and has to end
     /// what is in flight, for example by [closing](crate::Closer::close) the connection.
     ///
+    /// The request may end, and its file be closed, before this returns: whoever keeps connections
+    /// with files counts references (`Arc`), and holds one during the call.
+    ///
     /// Each request gets its part of the stream; which part is whose is the order of the calls, so
     /// that of calls at the same time any may be first. A request of no bytes succeeds at once.
     ///

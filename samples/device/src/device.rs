@@ -7,7 +7,7 @@
 #![expect(unsafe_code, reason = "device objects")]
 #![expect(clippy::cast_possible_truncation, reason = "sizes of small things")]
 
-use alloc::{sync::Arc, vec::Vec};
+use alloc::sync::Arc;
 use core::ptr::null_mut;
 
 use wdk_sys::{
@@ -23,15 +23,42 @@ use crate::access::{self, Rights};
 #[derive(Clone, Copy, Debug)]
 pub struct Names {
     /// In the kernel, for example `\Device\Sample`.
-    pub device: &'static str,
+    pub device: &'static [u16],
     /// What makes it `\\.\Sample` for programs, for example `\DosDevices\Sample`.
-    pub link: &'static str,
+    pub link: &'static [u16],
+}
+
+/// A name of ASCII letters in UTF-16, made when the driver is compiled.
+#[macro_export]
+macro_rules! utf16 {
+    ($text:literal) => {{
+        const TEXT: &[u8] = $text.as_bytes();
+        const UNITS: [u16; TEXT.len()] = $crate::widen(TEXT);
+        &UNITS
+    }};
+}
+
+/// See [`utf16`](crate::utf16).
+///
+/// # Panics
+///
+/// If it is not ASCII, which the compiler then says.
+#[must_use]
+pub const fn widen<const N: usize>(text: &[u8]) -> [u16; N] {
+    assert!(text.is_ascii(), "a name of ASCII letters");
+    let mut units = [0; N];
+    let mut index = 0;
+    while index < N {
+        units[index] = text[index] as u16;
+        index += 1;
+    }
+    units
 }
 
 /// A device with its link, and what its dispatch routines work on. Dropping it deletes both.
 pub struct Device<T> {
     object: PDEVICE_OBJECT,
-    link: Option<&'static str>,
+    link: Option<&'static [u16]>,
     /// What the device's extension points to.
     _context: Arc<T>,
 }
@@ -58,8 +85,7 @@ impl<T> Device<T> {
         rights: Rights,
         context: Arc<T>,
     ) -> Result<Self> {
-        let (name, link) = (wide(names.device), wide(names.link));
-        let (mut name, mut link) = (unicode(&name), unicode(&link));
+        let (mut name, mut link) = (unicode(names.device), unicode(names.link));
         let mut object = null_mut();
         // SAFETY: PASSIVE_LEVEL; our driver object; a name and a place that outlive the call.
         let status = unsafe {
@@ -108,8 +134,7 @@ impl<T> Device<T> {
 impl<T> Drop for Device<T> {
     fn drop(&mut self) {
         if let Some(link) = self.link {
-            let link = wide(link);
-            let mut link = unicode(&link);
+            let mut link = unicode(link);
             // SAFETY: PASSIVE_LEVEL; a name that outlives the call.
             let _ = unsafe { IoDeleteSymbolicLink(&raw mut link) };
         }
@@ -128,12 +153,8 @@ pub(crate) fn check(call: &'static str, status: NTSTATUS) -> Result<()> {
     }
 }
 
-fn wide(text: &str) -> Vec<u16> {
-    text.encode_utf16().collect()
-}
-
-/// `text` as the kernel takes it; valid as long as `text`.
-fn unicode(text: &[u16]) -> UNICODE_STRING {
+/// `text` as the kernel takes it.
+fn unicode(text: &'static [u16]) -> UNICODE_STRING {
     let length = size_of_val(text) as u16;
     UNICODE_STRING {
         Length: length,

@@ -11,5 +11,5 @@ mod device;
 mod request;
 
 pub use access::Rights;
-pub use device::{Device, Names};
+pub use device::{Device, Names, widen};
 pub use request::{complete, context, succeed};

@@ -15,7 +15,7 @@
 #![expect(unsafe_code, reason = "device objects and requests of programs")]
 
 use alloc::sync::Arc;
-use core::net::SocketAddr;
+use core::net::{Ipv4Addr, SocketAddrV4};
 
 use wdk_sys::{
     DRIVER_OBJECT, IRP_MJ_CLEANUP, IRP_MJ_CLOSE, IRP_MJ_CREATE, IRP_MJ_READ, IRP_MJ_WRITE,
@@ -25,13 +25,13 @@ use wsk::{
     AddressFamily, ConnectionSocket, Error, Passive, PendingIrp, Provider, RefusedIrp, Result,
     Status,
 };
-use wsk_device::{Names, Rights, complete, context};
+use wsk_device::{Names, Rights, complete, context, utf16};
 
 use crate::driver::PATIENCE;
 
 const NAMES: Names = Names {
-    device: r"\Device\WskEcho",
-    link: r"\DosDevices\WskEcho",
+    device: utf16!(r"\Device\WskEcho"),
+    link: utf16!(r"\DosDevices\WskEcho"),
 };
 
 /// The device with its link. Dropping it deletes both.
@@ -40,7 +40,7 @@ pub type Device = wsk_device::Device<Target>;
 /// What files are connected to.
 pub struct Target {
     pub provider: Provider,
-    pub address: SocketAddr,
+    pub address: SocketAddrV4,
 }
 
 /// Creates the device, and has its requests come here.
@@ -64,13 +64,12 @@ pub fn create(driver: &mut DRIVER_OBJECT, target: Target) -> Result<Device> {
 impl Target {
     fn connect(&self) -> Result<ConnectionSocket> {
         let passive = Passive::new().ok_or(Error::new("IRP_MJ_CREATE", Status::UNSUCCESSFUL))?;
-        let connection = ConnectionSocket::open(&self.provider, AddressFamily::of(&self.address))
+        let connection = ConnectionSocket::open(&self.provider, AddressFamily::Inet)
             .wait_timeout(PATIENCE, passive)?;
-        let any = SocketAddr::from(([127, 0, 0, 1], 0));
+        let any = SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0).into();
         connection.bind(any).wait_timeout(PATIENCE, passive)?;
-        connection
-            .connect(self.address)
-            .wait_timeout(PATIENCE, passive)?;
+        let server = self.address.into();
+        connection.connect(server).wait_timeout(PATIENCE, passive)?;
         Ok(connection)
     }
 }

@@ -5,7 +5,10 @@
 //! step left out would make the next one wait.
 
 use alloc::sync::Arc;
-use core::{net::SocketAddr, time::Duration};
+use core::{
+    net::{Ipv4Addr, SocketAddrV4},
+    time::Duration,
+};
 
 use wdk::println;
 use wdk_sys::DRIVER_OBJECT;
@@ -42,10 +45,12 @@ impl Echo {
     ) -> Result<Self> {
         let registration = Registration::register(Version::V1_0, passive)?;
         let provider = registration.capture_timeout(PATIENCE, passive)?;
-        let address = SocketAddr::from(([127, 0, 0, 1], parameters.port));
-        let socket = ListenSocket::open(&provider, AddressFamily::of(&address))
+        let address = SocketAddrV4::new(Ipv4Addr::LOCALHOST, parameters.port);
+        let socket =
+            ListenSocket::open(&provider, AddressFamily::Inet).wait_timeout(PATIENCE, passive)?;
+        socket
+            .bind(address.into())
             .wait_timeout(PATIENCE, passive)?;
-        socket.bind(address).wait_timeout(PATIENCE, passive)?;
         let device = device::create(driver, Target { provider, address })?;
         let executor = Executor::new(THREADS, passive)?;
         let statistics = Arc::new(Statistics::default());

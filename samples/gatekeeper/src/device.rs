@@ -11,7 +11,7 @@ use wdk_sys::{
     STATUS_SUCCESS,
 };
 use wsk::Result;
-use wsk_device::{Names, Rights, complete, context, succeed};
+use wsk_device::{Names, Rights, complete, context, succeed, utf16};
 
 use crate::{
     interface::{COUNTERS_LENGTH, READ_COUNTERS},
@@ -19,8 +19,8 @@ use crate::{
 };
 
 const NAMES: Names = Names {
-    device: r"\Device\WskGate",
-    link: r"\DosDevices\WskGate",
+    device: utf16!(r"\Device\WskGate"),
+    link: utf16!(r"\DosDevices\WskGate"),
 };
 
 /// The device with its link. Dropping it deletes both.

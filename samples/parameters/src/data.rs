@@ -21,13 +21,19 @@ impl Data {
     pub fn number(&self) -> Option<u32> {
         match self.kind {
             REG_DWORD => Some(u32::from_le_bytes(self.bytes.as_slice().try_into().ok()?)),
-            REG_SZ => {
-                let text = self.text()?;
-                let digits = text.bytes().all(|byte| byte.is_ascii_digit());
-                text.parse().ok().filter(|_| digits)
-            }
+            REG_SZ => self.decimal(),
             _ => None,
         }
+    }
+
+    fn decimal(&self) -> Option<u32> {
+        let mut number: Option<u32> = None;
+        for word in self.words()?.take_while(|word| *word != 0) {
+            let digit = char::from_u32(word.into())?.to_digit(10)?;
+            let shifted = number.unwrap_or(0).checked_mul(10)?;
+            number = Some(shifted.checked_add(digit)?);
+        }
+        number
     }
 
     /// A `REG_SZ`, up to its end or the first null character.
@@ -55,10 +61,14 @@ impl Data {
     }
 
     fn characters(&self) -> Option<String> {
+        let text: Result<String, _> = char::decode_utf16(self.words()?).collect();
+        text.ok()
+    }
+
+    /// The units of UTF-16, unless there are halves of them.
+    fn words(&self) -> Option<impl Iterator<Item = u16>> {
         let words = self.bytes.chunks_exact(2);
         let whole = words.remainder().is_empty();
-        let words = words.map(|word| u16::from_le_bytes([word[0], word[1]]));
-        let text: Result<String, _> = char::decode_utf16(words).collect();
-        text.ok().filter(|_| whole)
+        whole.then(|| words.map(|word| u16::from_le_bytes([word[0], word[1]])))
     }
 }

@@ -175,8 +175,9 @@ fn found(call: &'static str, status: NTSTATUS) -> Result<bool> {
     }
 }
 
+/// Names of keys and values are ASCII.
 fn wide(text: &str) -> Vec<u16> {
-    text.encode_utf16().collect()
+    text.bytes().map(u16::from).collect()
 }
 
 /// `text` as the kernel takes it; valid as long as `text`.

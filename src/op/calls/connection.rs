@@ -10,14 +10,14 @@ use wsk_sys::{
     wdk_sys::{IRP_MJ_READ, IRP_MJ_WRITE, STATUS_PENDING},
 };
 
-use super::{Started, start};
+use super::{Started, Table, start};
 use crate::{
     flags::SendFlags,
     irp::{PendingIrp, RefusedIrp},
     mem::{buffer::Buffer, chain::BufferChain},
     op::{
         core::{CoreRef, Stage},
-        pass::pass,
+        pass::{Way, pass},
         slot::{Arguments, Payload, Refusal},
     },
     status::{Error, Result, Status},
@@ -168,20 +168,12 @@ pub(crate) fn receive_all(connection: &CoreRef, buffer: Buffer) -> Started {
 
 /// WskSend of what a request of the driver's client writes.
 pub(crate) fn send_from(connection: &CoreRef, irp: PendingIrp) -> Passed {
-    pass(
-        connection,
-        "WskSend",
-        irp,
-        IRP_MJ_WRITE,
-        |table, socket, prepared| {
-            let (data, irp) = (prepared.data(), prepared.irp);
-            // SAFETY: an open connection; the description lies in the slot, and the MDL, which
-            // covers it, belongs to the IRP, until completion [wsk 3.12].
-            table
-                .send()
-                .map(|send| unsafe { send(socket, data, 0, irp) })
-        },
-    )
+    let way = Way {
+        name: "WskSend",
+        major: IRP_MJ_WRITE,
+        function: Table::send,
+    };
+    pass(connection, irp, &way)
 }
 
 /// WskReceive into what a request of the driver's client reads to. It has no place among the other
@@ -190,19 +182,12 @@ pub(crate) fn receive_into(connection: &CoreRef, irp: PendingIrp) -> Passed {
     if let Err(error) = check_idle(connection) {
         return Err(irp.refuse(error));
     }
-    pass(
-        connection,
-        "WskReceive",
-        irp,
-        IRP_MJ_READ,
-        |table, socket, prepared| {
-            let (data, irp) = (prepared.data(), prepared.irp);
-            // SAFETY: as in `send_from`; the pages are locked for writing, as those of a read are.
-            table
-                .receive()
-                .map(|receive| unsafe { receive(socket, data, 0, irp) })
-        },
-    )
+    let way = Way {
+        name: "WskReceive",
+        major: IRP_MJ_READ,
+        function: Table::receive,
+    };
+    pass(connection, irp, &way)
 }
 
 /// No receive of ours is in flight or has left bytes, which would be overtaken.
