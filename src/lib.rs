@@ -75,6 +75,8 @@ mod version;
 // Whom sockets belong to.
 mod owner;
 mod security;
+// Requests of the driver's clients.
+mod irp;
 // One request: the unsafe heart.
 mod op;
 // Options, control operations and control data: values.
@@ -113,6 +115,7 @@ pub use self::{
     exec::{Executor, Spawner},
     flags::{DatagramFlags, SendFlags},
     ioctl::{AddressList, KeepAlive},
+    irp::{PendingIrp, RefusedIrp},
     irql::Passive,
     mem::{buffer::Buffer, chain::BufferChain, wide::WideStr},
     name::{

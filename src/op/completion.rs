@@ -34,7 +34,7 @@ impl Completion {
     /// # Safety
     ///
     /// The IRP is completed, and the caller's.
-    unsafe fn of(irp: PIRP) -> Self {
+    pub(super) unsafe fn of(irp: PIRP) -> Self {
         // SAFETY: the caller's promise.
         let status = unsafe { irp_status(irp) };
         // SAFETY: as above.

@@ -202,6 +202,9 @@ impl CoreRef {
         let prepared = unsafe { core.close.prepare(Arguments::none()) };
         // SAFETY: no call runs and none begins any more [wsk 10.1, 10.3]; this is the only close.
         let status = unsafe { calls::close_socket(category, core.socket(), &prepared) };
+        if core.is_ending.load(Ordering::Acquire) {
+            return; // in flight for its handle, but WSK is done with it
+        }
         // SAFETY: prepared above; `core` keeps the slot.
         unsafe { core.close.returned(status) }
     }
@@ -275,11 +278,6 @@ impl Core {
     /// Whether `slot` is the one that closes this socket.
     pub(crate) fn is_close_slot(&self, slot: &Slot) -> bool {
         core::ptr::eq(&raw const self.close, slot)
-    }
-
-    /// Whether `slot` closes this socket, and WSK is done with it.
-    pub(super) fn is_ending_in(&self, slot: &Slot) -> bool {
-        self.is_close_slot(slot) && self.is_ending.load(Ordering::Acquire)
     }
 
     /// An idle slot, used before or new.

@@ -3,8 +3,8 @@
 //! `handle` is what they have in common; `open` opens them, and `conditional` those that inspect
 //! who wants to connect; `request` names the kinds of request that their operations are; then one
 //! file for each category, and for what connections can do beyond one request: `halves`, `exact`,
-//! `writer`. `control` and `ioctl` are options and control operations; `commit` is what makes
-//! another kind of socket of one.
+//! `writer`; `pass` has them carry out those of the driver's clients. `control` and `ioctl` are
+//! options and control operations; `commit` is what makes another kind of socket of one.
 
 pub(crate) mod basic;
 pub(crate) mod commit;
@@ -20,6 +20,7 @@ pub(crate) mod handle;
 pub(crate) mod ioctl;
 pub(crate) mod listen;
 pub(crate) mod open;
+mod pass;
 pub(crate) mod request;
 pub(crate) mod silent;
 pub(crate) mod stream;

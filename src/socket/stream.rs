@@ -25,7 +25,8 @@ use crate::{
 ///
 /// Dropping it closes it, without waiting for that.
 ///
-/// Since Windows 10, version 1703.
+/// Since Windows 10, version 1703: an older one refuses to open it, with
+/// [`ErrorKind::InvalidParameter`](crate::ErrorKind::InvalidParameter) in the simulator.
 ///
 /// ```no_run
 /// use core::net::SocketAddr;

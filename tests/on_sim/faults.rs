@@ -192,7 +192,7 @@ fn allocation_failing_anywhere_around_events_leaves_nothing() {
 }
 
 /// A capture that fails has no other status than that of a provider which is not ready.
-fn is_the_fault(error: wsk::Error) -> bool {
+pub fn is_the_fault(error: wsk::Error) -> bool {
     match error.call() {
         "WskCaptureProviderNPI" => error.kind() == ErrorKind::NotReady,
         _ => error.kind() == ErrorKind::OutOfMemory || error.status() == Status::UNSUCCESSFUL,

@@ -33,6 +33,7 @@ mod nmr;
 mod older_windows;
 mod operation;
 mod option;
+mod pass;
 mod provider;
 mod random;
 mod registration;

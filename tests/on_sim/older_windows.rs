@@ -95,8 +95,21 @@ fn connect_with_data_before_windows_10_1703_is_not_implemented_and_the_socket_st
             .wait(passive())
             .expect("without data");
         drop((socket, listening));
-        let opening = StreamSocket::open(&client.provider, AddressFamily::Inet);
-        drop(opening.wait(passive()).expect("a table of its own"));
         client.end();
     });
+}
+
+#[test]
+fn stream_socket_before_windows_10_1703_is_not_opened() {
+    for (windows, opens) in [(Windows::Eight, false), (Windows::Ten1703, true)] {
+        builder().windows(windows).seeds(SCHEDULES, move |_| {
+            let client = Client::new();
+            let opening = StreamSocket::open(&client.provider, AddressFamily::Inet);
+            let opened = opening.wait(passive()).map(drop);
+            let error = opened.err().map(|error| (error.kind(), error.call()));
+            let expected = (ErrorKind::InvalidParameter, "WskSocket");
+            assert_eq!(error, (!opens).then_some(expected));
+            client.end();
+        });
+    }
 }

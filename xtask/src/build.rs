@@ -37,6 +37,9 @@ pub struct Driver {
     pub image: &'static str,
     /// What its release image may measure, in bytes.
     pub limit: u64,
+    /// The load order group of its service in Wine, which loads the drivers of a group into one
+    /// process, and others each into a process of its own.
+    pub group: Option<&'static str>,
 }
 
 impl Driver {
@@ -51,6 +54,7 @@ pub const ECHO: Driver = Driver {
     package: "wsk-echo",
     image: "wsk_echo",
     limit: 64 * 1024,
+    group: None,
 };
 
 /// The TCP server that decides who may connect.
@@ -58,10 +62,30 @@ pub const GATEKEEPER: Driver = Driver {
     package: "wsk-gate",
     image: "wsk_gate",
     limit: 96 * 1024,
+    group: None,
+};
+
+/// Network modules meet in a process: the simulator's `netio.sys` has a registrar for each.
+const NPI_GROUP: Option<&str> = Some("wsk_npi");
+
+/// The network module that counts for others.
+pub const NPI_PROVIDER: Driver = Driver {
+    package: "wsk-npi-provider",
+    image: "wsk_npi_provider",
+    limit: 20 * 1024,
+    group: NPI_GROUP,
+};
+
+/// The network module that has another one count.
+pub const NPI_CLIENT: Driver = Driver {
+    package: "wsk-npi-client",
+    image: "wsk_npi_client",
+    limit: 26 * 1024,
+    group: NPI_GROUP,
 };
 
 /// Every sample driver.
-pub const DRIVERS: [Driver; 2] = [ECHO, GATEKEEPER];
+pub const DRIVERS: [Driver; 4] = [ECHO, GATEKEEPER, NPI_PROVIDER, NPI_CLIENT];
 
 /// The static library of what Wine lacks.
 const WINE_LIBRARY: &str = "wine_ntoskrnl";

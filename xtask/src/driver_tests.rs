@@ -3,7 +3,7 @@
 //!
 //! All cases run in one session of Wine, one after the other, each with services of its own. After
 //! a case that failed the session is ended and a new one started, so that no case sees what
-//! another left. `echo` and `gate` hold the cases of these drivers, `cases` what they share,
+//! another left. `echo`, `gate` and `npi` hold the cases of these drivers, `cases` what they share,
 //! `clients` the TCP clients that they need. Reports like Rust's test runner, which
 //! `cargo xtask test` understands.
 
@@ -23,6 +23,7 @@ mod cases;
 mod clients;
 mod echo;
 mod gate;
+mod npi;
 
 /// Options of `cargo xtask driver-tests`.
 #[derive(Debug, clap::Args)]

@@ -3,8 +3,8 @@
 //!
 //! Shared by `demo` and `driver_tests`. `wine` loads it; what a service or a prefix is, is known
 //! there. `echo` and `gate` know what is particular to each. The lines are those that the drivers'
-//! sources promise: `listening on ADDRESS` once it serves, `start failed: CALL: STATUS` if it does
-//! not, `stopped: NAME=NUMBER ...` at unload.
+//! sources promise: `listening on ADDRESS` once it serves, or `started` if it has no clients on the
+//! network, `start failed: CALL: STATUS` if it does not, `stopped: NAME=NUMBER ...` at unload.
 
 use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpListener};
@@ -95,7 +95,7 @@ pub struct Driver<'w> {
 impl<'w> Driver<'w> {
     /// Creates a service named `name` for the installed image of `driver`.
     pub fn create(wine: &'w Wine, driver: &build::Driver, name: &str) -> Result<Self> {
-        let service = Service::create(wine, name, &driver.file_name())?;
+        let service = Service::create(wine, name, &driver.file_name(), driver.group)?;
         Ok(Self {
             wine,
             image: driver.image,
@@ -111,6 +111,13 @@ impl<'w> Driver<'w> {
         address
             .parse()
             .with_context(|| format!("`{address}` in the driver's log is no address"))
+    }
+
+    /// Starts it; fails unless it says that it has.
+    pub fn start(&self) -> Result<()> {
+        let before = self.wine.log().position();
+        self.service.start_running()?;
+        self.line(before, "started").map(drop)
     }
 
     /// Starts it where it cannot run; returns the status of `DriverEntry`, and fails unless the
@@ -148,7 +155,7 @@ impl<'w> Driver<'w> {
     }
 
     /// What follows `start` in the driver's next line that has it.
-    fn line(&self, from: Position, start: &str) -> Result<String> {
+    pub fn line(&self, from: Position, start: &str) -> Result<String> {
         let start = format!("{}: {start}", self.image);
         let find = |line: &Line| match line {
             Line::Driver(text) => text.strip_prefix(&start).map(str::to_owned),

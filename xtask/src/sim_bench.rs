@@ -17,6 +17,10 @@ pub struct Args {
     /// Also time the engine's tests, each on this many schedules
     #[arg(long, value_name = "COUNT")]
     seeds: Option<u64>,
+
+    /// Only those of them whose name has one of these in it, such as `operation::`
+    #[arg(long, value_name = "NAME", num_args = 1.., requires = "seeds")]
+    tests: Vec<String>,
 }
 
 /// `cargo xtask sim-bench`.
@@ -31,17 +35,22 @@ pub fn run(args: &Args) -> Result<()> {
     {
         println!("{line}");
     }
-    args.seeds.map_or(Ok(()), |seeds| time_tests(&kit, seeds))
+    let time = |seeds| time_tests(&kit, seeds, &args.tests);
+    args.seeds.map_or(Ok(()), time)
 }
 
-fn time_tests(kit: &Kit, seeds: u64) -> Result<()> {
+fn time_tests(kit: &Kit, seeds: u64, names: &[String]) -> Result<()> {
     tests(kit, "build the engine's tests")
         .arg("--no-run")
         .run()?;
     let start = Instant::now();
     let seeds = seeds.to_string();
     let what = format!("engine's tests on {seeds} schedules each");
-    tests(kit, &what).env("WSK_SIM_SEEDS", &seeds).run()?;
+    let run = tests(kit, &what).env("WSK_SIM_SEEDS", &seeds).arg("--");
+    let output = run.args(names).run()?.output;
+    for line in output.lines().filter(|line| line.contains(" passed; ")) {
+        println!("{line}");
+    }
     println!("{what}: {:.1} s", start.elapsed().as_secs_f64());
     Ok(())
 }

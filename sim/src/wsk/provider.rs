@@ -24,7 +24,7 @@ use super::connect::Connect;
 use super::control::{options, security};
 use super::request::{Answer, Lane, Reply, Turn, Work};
 use super::socket::{ClientSide, Socket};
-use super::tables::Category;
+use super::tables::{Category, Windows};
 use super::{bind, close, registration};
 use crate::current::current;
 use crate::faults::Fault;
@@ -147,12 +147,13 @@ impl Drop for Making {
 
 /// What `WskSocket` is asked for.
 fn kind(
+    windows: Windows,
     family: ADDRESS_FAMILY,
     socket_type: USHORT,
     protocol: ULONG,
     flags: ULONG,
 ) -> Result<(Category, Family, Protocol), NTSTATUS> {
-    let category = Category::from_flags(flags).ok_or(STATUS_INVALID_PARAMETER)?;
+    let category = Category::from_flags(flags, windows).ok_or(STATUS_INVALID_PARAMETER)?;
     let family = Family::from_number(family).ok_or(STATUS_NOT_SUPPORTED)?;
     let protocol = transport(socket_type, protocol).ok_or(STATUS_NOT_SUPPORTED)?;
     let fits = match category {
@@ -198,7 +199,8 @@ pub(super) unsafe extern "C" fn wsk_socket(
     if making.fails() {
         return making.end(STATUS_INSUFFICIENT_RESOURCES);
     }
-    let kind = match kind(family, socket_type, protocol, flags) {
+    let windows = making.me.sim.wsk.windows;
+    let kind = match kind(windows, family, socket_type, protocol, flags) {
         Ok(kind) => kind,
         Err(status) => return making.end(status),
     };

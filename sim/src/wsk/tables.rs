@@ -32,14 +32,14 @@ impl Category {
         Self::Stream,
     ];
 
-    /// The category that the flags of `WskSocket` name.
-    pub(super) fn from_flags(flags: u32) -> Option<Self> {
+    /// The category that the flags of `WskSocket` name, if this Windows has it.
+    pub(super) fn from_flags(flags: u32, windows: Windows) -> Option<Self> {
         match flags {
             WSK_FLAG_BASIC_SOCKET => Some(Self::Basic),
             WSK_FLAG_LISTEN_SOCKET => Some(Self::Listen),
             WSK_FLAG_CONNECTION_SOCKET => Some(Self::Connection),
             WSK_FLAG_DATAGRAM_SOCKET => Some(Self::Datagram),
-            WSK_FLAG_STREAM_SOCKET => Some(Self::Stream),
+            WSK_FLAG_STREAM_SOCKET if windows.has(Windows::Ten1703) => Some(Self::Stream),
             _ => None,
         }
     }
@@ -67,7 +67,7 @@ pub enum Windows {
     Seven,
     /// Windows 8: with `WskSendMessages`.
     Eight,
-    /// Windows 10, version 1703: with `WskConnectEx`.
+    /// Windows 10, version 1703: with stream sockets and `WskConnectEx`.
     Ten1703,
     /// Windows 10, version 1809, and later: with `WskSendEx` and `WskReceiveEx`.
     Ten1809,
@@ -132,7 +132,6 @@ const fn tables(windows: Windows) -> Tables {
     }
     if !windows.has(Windows::Ten1703) {
         all.connection.WskConnectEx = None;
-        all.stream.WskConnectEx = None;
     }
     if !windows.has(Windows::Ten1809) {
         all.connection.WskSendEx = None;

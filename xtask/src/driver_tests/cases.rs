@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 
-use super::{Bench, Outcome, echo, gate};
+use super::{Bench, Outcome, echo, gate, npi};
 use crate::build;
 use crate::netio::Provider;
 use crate::sample::{Counted, Driver, free_port};
 use crate::wine::NtStatus;
 
 /// How long a driver may take to unload, busy or not.
-const STOP_LIMIT: Duration = Duration::from_secs(10);
+pub const STOP_LIMIT: Duration = Duration::from_secs(10);
 
 /// A case: its name, what it needs, and what it does.
 #[derive(Clone, Copy, Debug)]
@@ -25,7 +25,7 @@ pub struct Case {
 
 /// Every case.
 pub fn all() -> impl Iterator<Item = &'static Case> {
-    echo::CASES.iter().chain(gate::CASES)
+    echo::CASES.iter().chain(gate::CASES).chain(npi::CASES)
 }
 
 /// A table of cases whose names are those of their functions, each list for one provider or all.

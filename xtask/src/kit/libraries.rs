@@ -22,19 +22,20 @@ const MINGW: &str = "/usr/x86_64-w64-mingw32/lib";
 /// support of Microsoft's compiler, and its run-time routines for arm64.
 const EMPTY: [&str; 2] = ["BufferOverflowFastFailK", "arm64rt"];
 
-/// One library: its name for the linker, the module's name in Windows, and exports that are newer
-/// than mingw-w64 10 (all of them documented by Microsoft as exports of that module).
+/// One library: its name for the linker, the module's name in Windows, and exports that mingw-w64
+/// 10 does not name: those that are newer (all documented by Microsoft as exports of that module),
+/// and the stack probe of Microsoft's compilers, which frames of more than a page call.
 struct Library {
     name: &'static str,
     module: &'static str,
-    newer: &'static [&'static str],
+    further: &'static [&'static str],
 }
 
 const LIBRARIES: [Library; 6] = [
     Library {
         name: "ntoskrnl",
         module: "ntoskrnl.exe",
-        newer: &[
+        further: &[
             "ExAllocatePool2",
             "ExAllocatePool3",
             "ExAllocateTimer",
@@ -44,32 +45,33 @@ const LIBRARIES: [Library; 6] = [
             "ExSetTimer",
             "KeQueryInterruptTimePrecise",
             "KeQuerySystemTimePrecise",
+            "__chkstk",
         ],
     },
     Library {
         name: "hal",
         module: "HAL.dll",
-        newer: &[],
+        further: &[],
     },
     Library {
         name: "wmilib",
         module: "WMILIB.SYS",
-        newer: &[],
+        further: &[],
     },
     Library {
         name: "netio",
         module: "NETIO.SYS",
-        newer: &[],
+        further: &[],
     },
     Library {
         name: "ksecdd",
         module: "ksecdd.sys",
-        newer: &[],
+        further: &[],
     },
     Library {
         name: "ndis",
         module: "NDIS.SYS",
-        newer: &[],
+        further: &[],
     },
 ];
 
@@ -134,7 +136,7 @@ fn definition(library: &Library, symbols: &BTreeSet<String>) -> String {
         writeln!(text, "  {name}{kind}").expect("writing to a String cannot fail");
     }
     for name in library
-        .newer
+        .further
         .iter()
         .filter(|name| !symbols.contains(&format!("__imp_{name}")))
     {
@@ -166,7 +168,7 @@ mod tests {
     const LIBRARY: Library = Library {
         name: "m",
         module: "M.SYS",
-        newer: &["Known", "New"],
+        further: &["Known", "New"],
     };
 
     fn of(symbols: &[&str]) -> String {
@@ -192,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn definition_newer_export_appears_once() {
+    fn definition_further_export_appears_once() {
         let text = of(&["__imp_Known", "Known"]);
         assert_eq!(text.matches("Known").count(), 1);
         assert!(text.starts_with("LIBRARY M.SYS\nEXPORTS\n"));

@@ -16,13 +16,14 @@ use crate::{paths, toolchain};
 
 /// Whose tests run under `AddressSanitizer`. All are built at once, so that they share what they
 /// depend on.
-const PACKAGES: [&str; 4] = ["wsk", "wsk-sim", "wsk-echo", "wsk-gate"];
+const PACKAGES: [&str; 5] = ["wsk", "wsk-sim", "wsk-echo", "wsk-gate", "wsk-npi"];
 /// The tests of drivers. The simulator gives freed memory back at once, so that late reads are seen
 /// too.
 const DRIVERS: Run = Run {
     what: "AddressSanitizer, drivers",
     targets: &[
-        "--test", "on_sim", "--test", "counters", "--test", "echo", "--test", "gate",
+        "--test", "on_sim", "--test", "counters", "--test", "echo", "--test", "gate", "--test",
+        "pair",
     ],
     variables: &[("WSK_SIM_KEEP_FREED", "0"), ("WSK_SIM_SEEDS", "40")],
 };

@@ -90,11 +90,16 @@ impl Log {
 
     /// What drivers have printed so far.
     pub fn driver_lines(&self) -> Vec<String> {
+        self.driver_lines_after(Position::default())
+    }
+
+    /// What drivers have printed after `from`.
+    pub fn driver_lines_after(&self, from: Position) -> Vec<String> {
         let driver = |line: &Line| match line {
             Line::Driver(text) => Some(text.clone()),
             Line::LoadFailed { .. } | Line::Wine(_) => None,
         };
-        self.lines().iter().filter_map(driver).collect()
+        self.lines()[from.0..].iter().filter_map(driver).collect()
     }
 
     /// Waits until `find` finds what it looks for in a line after `from`. The error says what did

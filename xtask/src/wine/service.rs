@@ -60,8 +60,9 @@ type Answer = Result<Option<State>, Win32Error>;
 
 impl<'w> Service<'w> {
     /// Creates a service for an image that was put in place with [`Wine::install_image`]. One that
-    /// an interrupted run left behind is deleted first, with its parameters.
-    pub fn create(wine: &'w Wine, name: &str, image: &str) -> Result<Self> {
+    /// an interrupted run left behind is deleted first, with its parameters. Drivers of one load
+    /// order group share a process, and with it `netio.sys`.
+    pub fn create(wine: &'w Wine, name: &str, image: &str, group: Option<&str>) -> Result<Self> {
         let service = Self {
             wine,
             name: name.to_owned(),
@@ -70,7 +71,8 @@ impl<'w> Service<'w> {
             service.delete()?;
         }
         let path = format!(r"C:\windows\system32\drivers\{image}");
-        let args = ["type=", "kernel", "start=", "demand", "binPath=", &path];
+        let mut args = vec!["type=", "kernel", "start=", "demand", "binPath=", &path];
+        args.extend(group.into_iter().flat_map(|group| ["group=", group]));
         service.expect("create", &args)?;
         Ok(service)
     }
