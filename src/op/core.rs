@@ -202,11 +202,11 @@ impl CoreRef {
         let prepared = unsafe { core.close.prepare(Arguments::none()) };
         // SAFETY: no call runs and none begins any more [wsk 10.1, 10.3]; this is the only close.
         let status = unsafe { calls::close_socket(category, core.socket(), &prepared) };
-        if core.is_ending.load(Ordering::Acquire) {
-            return; // in flight for its handle, but WSK is done with it
+        // If the DPC does the rest, WSK had the IRP, and the slot may be at its end by now.
+        if !core.is_ending.load(Ordering::Acquire) {
+            // SAFETY: prepared above; `core` keeps the slot.
+            unsafe { core.close.returned(status) }
         }
-        // SAFETY: prepared above; `core` keeps the slot.
-        unsafe { core.close.returned(status) }
     }
 }
 
