@@ -6,7 +6,7 @@
 //! callback runs, and there is no [`Passive`](crate::Passive) for it.
 //!
 //! A thread asks about nobody but itself, so that no lock is needed: whatever the others do, its
-//! own marks are there. A DPC that interrupts the thread is above PASSIVE_LEVEL, and not asked.
+//! own marks are there. A DPC that interrupts the thread is above PASSIVE_LEVEL, and is not asked.
 
 use core::{
     ptr::null_mut,

@@ -29,11 +29,11 @@ bitflags! {
     /// Events of a connection that can be enabled.
     #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
     pub struct ConnectionEventSet: u32 {
-        /// [`ConnectionEvents::receive`]
+        /// [`ConnectionEvents::receive`] `WSK_EVENT_RECEIVE`
         const RECEIVE = WSK_EVENT_RECEIVE;
-        /// [`ConnectionEvents::disconnected`]
+        /// [`ConnectionEvents::disconnected`] `WSK_EVENT_DISCONNECT`
         const DISCONNECT = WSK_EVENT_DISCONNECT;
-        /// [`ConnectionEvents::ideal_backlog_changed`]
+        /// [`ConnectionEvents::ideal_backlog_changed`] `WSK_EVENT_SEND_BACKLOG`
         const SEND_BACKLOG = WSK_EVENT_SEND_BACKLOG;
     }
 }

@@ -161,7 +161,9 @@ impl<'call> DatagramIndication<'call> {
         self.list
     }
 
-    /// How all of them were addressed. They are never [truncated](DatagramFlags::TRUNCATED).
+    /// How all of them were addressed. They are never [truncated](DatagramFlags::TRUNCATED). That
+    /// WSK called at DISPATCH_LEVEL (`WSK_FLAG_AT_DISPATCH_LEVEL`) is not among these flags: WSK
+    /// need not say so, and what blocks takes a [`Passive`](crate::Passive).
     #[must_use]
     pub fn flags(&self) -> DatagramFlags {
         DatagramFlags::from_raw(self.flags & !WSK_FLAG_AT_DISPATCH_LEVEL)
@@ -187,6 +189,7 @@ impl<'call> DatagramIndication<'call> {
     ///
     /// The indication comes back if the budget is exhausted, or if there is no memory: copy what is
     /// needed.
+    #[doc(alias = "WskRelease")]
     pub fn retain(
         self,
         budget: &RetainBudget,

@@ -85,6 +85,7 @@ impl ListenSocket {
     ///
     /// [PFN_WSK_SOCKET](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_socket)
     #[doc(alias = "WskSocket")]
+    #[doc(alias = "WSK_FLAG_LISTEN_SOCKET")]
     pub fn open(provider: &Provider, family: AddressFamily) -> Operation<Open<Self>> {
         OpenOptions::new().listen(provider, family)
     }
@@ -159,6 +160,7 @@ impl ListenSocket {
     ///
     /// [SO_WSK_EVENT_CALLBACK](https://learn.microsoft.com/windows-hardware/drivers/network/so-wsk-event-callback)
     #[doc(alias = "SO_WSK_EVENT_CALLBACK")]
+    #[doc(alias = "WSK_EVENT_ACCEPT")]
     pub fn enable_accept_events(&self, inherited: ConnectionEventSet) -> Result<()> {
         let core = self.socket.core();
         if !core.has_handler() {

@@ -4,6 +4,7 @@
 //! test asserts itself comes on top of that.
 
 mod backlog;
+mod by_number;
 mod callbacks;
 mod chain;
 mod close;
@@ -23,6 +24,7 @@ mod extension;
 mod failed_close;
 mod faults;
 mod halves;
+mod indication_flags;
 mod inspections;
 mod ioctl;
 mod listen;
@@ -33,12 +35,14 @@ mod nmr;
 mod older_windows;
 mod operation;
 mod option;
+mod option_values;
 mod pass;
 mod provider;
 mod random;
 mod registration;
 mod soundness;
 mod static_events;
+mod stream_connection;
 mod stream_order;
 mod unload;
 mod writer;
