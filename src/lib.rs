@@ -58,6 +58,7 @@
 
 // Ground: no policy, no sockets.
 mod addr;
+mod callback;
 mod counters;
 pub mod dual_stack;
 mod flags;
@@ -74,6 +75,8 @@ mod version;
 // Whom sockets belong to.
 mod owner;
 mod security;
+// Requests of the driver's clients.
+mod irp;
 // One request: the unsafe heart.
 mod op;
 // Options, control operations and control data: values.
@@ -112,6 +115,7 @@ pub use self::{
     exec::{Executor, Spawner},
     flags::{DatagramFlags, SendFlags},
     ioctl::{AddressList, KeepAlive},
+    irp::{PendingIrp, RefusedIrp},
     irql::Passive,
     mem::{buffer::Buffer, chain::BufferChain, wide::WideStr},
     name::{
@@ -126,6 +130,7 @@ pub use self::{
     socket::{
         basic::BasicSocket,
         commit::Commit,
+        conditional::OpenConditional,
         connection::ConnectionSocket,
         control::Controlled,
         datagram::{Datagram, DatagramSocket},

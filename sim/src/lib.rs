@@ -77,9 +77,9 @@ mod wsk;
 
 pub use faults::Fault;
 #[cfg(not(windows))]
-pub use kernel::device::DeviceHandle;
-#[cfg(not(windows))]
 pub use kernel::driver::{Driver, DriverEntry};
+#[cfg(not(windows))]
+pub use kernel::program::{DeviceHandle, DeviceRequest};
 #[cfg(not(windows))]
 pub use kernel::registry::RegistryValue;
 #[cfg(not(windows))]

@@ -26,7 +26,12 @@ use crate::{
     ancillary::{Ancillary, ControlMessages},
     flags::DatagramFlags,
     mem::arc::PoolArc,
-    op::{core::CoreRef, event_calls, handler::Handler, retained::Retention},
+    op::{
+        core::CoreRef,
+        event_calls,
+        handler::{Attend, Handler},
+        retained::Retention,
+    },
     status::Result,
 };
 
@@ -63,7 +68,8 @@ pub trait DatagramEvents: Send + Sync + 'static {
         indication.refuse()
     }
 
-    /// The socket is dead: close it soon. Called once at most.
+    /// The socket is dead: close it soon. Or it was closed, and WSK says that this has failed: then
+    /// the handler is never dropped, as WSK may still call it [wsk 10.7]. Called once at most.
     fn dead(&self) {}
 }
 
@@ -82,6 +88,14 @@ impl<H: DatagramEvents> Bound<H> {
         };
         // SAFETY: the callback of this table takes the handler for a `Bound<H>`.
         unsafe { Handler::new(this, Table::<H>::DISPATCH) }
+    }
+}
+
+impl<H: DatagramEvents> Attend for Bound<H> {
+    fn report_death(&self) {
+        if !self.dead.swap(true, Ordering::Relaxed) {
+            self.handler.dead();
+        }
     }
 }
 
@@ -105,9 +119,7 @@ unsafe extern "C" fn receive_from_event<H: DatagramEvents>(
     // SAFETY: this callback runs, and its table came with this type.
     let bound = unsafe { core.handler::<Bound<H>>() };
     let Some(head) = NonNull::new(list) else {
-        if !bound.dead.swap(true, Ordering::Relaxed) {
-            bound.handler.dead();
-        }
+        bound.report_death();
         return STATUS_SUCCESS;
     };
     // What is retained must be known before the socket is closed, so it is not closed meanwhile.

@@ -13,7 +13,8 @@
 //! the order of received bytes, `datagrams` who gets which datagram, both made of what `entry` has;
 //! `order` is one of the two, which `receive` runs for the receives of a socket. `client` is what
 //! requests have in common that need no socket; `names` is what the resolution of names keeps.
-//! Nothing above this folder sees an IRP.
+//! `pass` passes requests of the driver's own clients down to WSK; but for those, nothing above
+//! this folder sees an IRP.
 
 pub(crate) mod calls;
 pub(crate) mod client;
@@ -32,6 +33,7 @@ pub(crate) mod list;
 pub(crate) mod names;
 pub(crate) mod operation;
 mod order;
+pub(crate) mod pass;
 mod receive;
 pub(crate) mod retained;
 mod retention;

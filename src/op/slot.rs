@@ -26,7 +26,10 @@ use core::{
 
 use wsk_sys::{
     IoSetCompletionRoutine, IoSizeOfIrp, WSK_BUF,
-    wdk_sys::{IO_STACK_LOCATION, IRP, NTSTATUS, PIRP, ntddk::IoInitializeIrp},
+    wdk_sys::{
+        CCHAR, IO_STACK_LOCATION, IRP, NTSTATUS, PDEVICE_OBJECT, PIRP, PVOID,
+        ntddk::IoInitializeIrp,
+    },
 };
 
 use super::{
@@ -57,6 +60,9 @@ const _: () = assert!(
     offset_of!(Packet, location) == size_of::<IRP>(),
     "the stack locations follow the IRP immediately"
 );
+
+/// What the I/O manager calls when a request is over.
+pub(super) type CompletionRoutine = unsafe extern "C" fn(PDEVICE_OBJECT, PIRP, PVOID) -> NTSTATUS;
 
 /// Who waits for a request.
 pub(super) enum Waiter {
@@ -273,16 +279,32 @@ impl Slot {
     /// handshake.
     pub(crate) unsafe fn prepare(&self, arguments: Arguments) -> Prepared {
         let irp: PIRP = self.packet.get().cast();
-        // SAFETY: nobody else looks at the arguments before the call (the caller's promise).
-        unsafe { *self.arguments.get() = arguments }
         // SAFETY: memory for an IRP with one stack location, nonpaged; no request is in flight in
         // it, so that it may be initialised again (for memory of one's own this takes the place of
         // IoReuseIrp [wsk 3.1, 3.10]).
         unsafe { IoInitializeIrp(irp, IoSizeOfIrp(1), 1) }
+        // SAFETY: just initialised, with a next stack location; the rest is the caller's promise.
+        unsafe { self.prepare_irp(irp, completed, arguments) }
+    }
+
+    /// As [`prepare`](Self::prepare), for an IRP that comes from elsewhere.
+    ///
+    /// # Safety
+    ///
+    /// As there; `irp` is the caller's, with a next stack location, and `routine` is its completion
+    /// routine, which takes the IRP side of the slot as its context.
+    pub(super) unsafe fn prepare_irp(
+        &self,
+        irp: PIRP,
+        routine: CompletionRoutine,
+        arguments: Arguments,
+    ) -> Prepared {
+        // SAFETY: nobody else looks at the arguments before the call (the caller's promise).
+        unsafe { *self.arguments.get() = arguments }
         let context = core::ptr::from_ref(self).cast_mut().cast();
-        // SAFETY: initialised, with a next stack location; all three flags [wsk 3.2]; the slot
-        // outlives the IRP since the handshake's IRP side holds it.
-        unsafe { IoSetCompletionRoutine(irp, Some(completed), context, true, true, true) }
+        // SAFETY: an IRP of the caller's, with a next stack location; all three flags [wsk 3.2];
+        // the slot outlives the request since the handshake's IRP side holds it.
+        unsafe { IoSetCompletionRoutine(irp, Some(routine), context, true, true, true) }
         Prepared {
             irp,
             slot: NonNull::from(self),
@@ -300,7 +322,7 @@ impl Slot {
     /// the core, still holds the slot.
     pub(crate) unsafe fn returned(&self, status: NTSTATUS) {
         let status = Status::from_raw(status);
-        if status.is_success() || !self.handshake.is_in_flight() {
+        if !self.may_be_left(status) {
             return;
         }
         // The list of receives keeps one in flight that WSK is done with.
@@ -309,25 +331,33 @@ impl Slot {
         {
             return;
         }
-        let packet = self.packet.get();
-        // SAFETY: not completed, so the IRP side still holds the packet; whoever has taken the IRP
-        // changed this byte before it returned, and an error was returned, so that nobody works on
-        // it now [wsk 3.5, 3.14].
-        let location = unsafe { (*packet).irp.CurrentLocation };
-        // SAFETY: as above.
-        let locations = unsafe { (*packet).irp.StackCount };
-        if location == locations + 1 {
+        // SAFETY: the slot's own IRP, prepared with one stack location, and the caller's promise.
+        if unsafe { self.was_left(self.packet.get().cast(), 2, status) } {
+            let failed = Completion {
+                status,
+                information: 0,
+            };
             // SAFETY: nobody took the IRP: we are its side, once.
-            unsafe {
-                complete(
-                    NonNull::from(self),
-                    Completion {
-                        status,
-                        information: 0,
-                    },
-                );
-            }
+            unsafe { complete(NonNull::from(self), failed) };
         }
+    }
+
+    /// Whether a call that returned `status` has never taken the IRP, whose current location was
+    /// `location` before: see [`returned`](Self::returned).
+    ///
+    /// # Safety
+    ///
+    /// `irp` was prepared for this slot, and the call has returned `status`; the handle side, or a
+    /// reference to the core, still holds the slot.
+    pub(super) unsafe fn was_left(&self, irp: PIRP, location: CCHAR, status: Status) -> bool {
+        // SAFETY: not completed, so that the IRP is still there; whoever has taken it changed this
+        // byte before it returned, and an error was returned, so that nobody works on it now
+        // [wsk 3.5, 3.14].
+        self.may_be_left(status) && unsafe { (*irp).CurrentLocation == location }
+    }
+
+    fn may_be_left(&self, status: Status) -> bool {
+        !status.is_success() && self.handshake.is_in_flight()
     }
 
     /// The core of a receive whose result was not taken. Either side.

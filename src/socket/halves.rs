@@ -67,6 +67,10 @@ pub(super) fn split(connection: ConnectionSocket) -> (ReadHalf, WriteHalf) {
 }
 
 impl ReadHalf {
+    pub(super) fn core(&self) -> &CoreRef {
+        self.half.core()
+    }
+
     /// See [`ConnectionSocket::receive`].
     ///
     /// IRQL: <= DISPATCH_LEVEL.

@@ -5,9 +5,11 @@
 
 mod backlog;
 mod by_number;
+mod callbacks;
 mod chain;
 mod close;
 mod common;
+mod conditional;
 mod connect;
 mod connection;
 mod connection_events;
@@ -19,6 +21,7 @@ mod datagram_receives;
 mod every_way;
 mod executor;
 mod extension;
+mod failed_close;
 mod faults;
 mod halves;
 mod indication_flags;
@@ -33,6 +36,7 @@ mod older_windows;
 mod operation;
 mod option;
 mod option_values;
+mod pass;
 mod provider;
 mod random;
 mod registration;

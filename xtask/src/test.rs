@@ -10,7 +10,7 @@ mod sanitize;
 use std::collections::BTreeMap;
 use std::env;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
@@ -22,12 +22,13 @@ use crate::{check_image, inf, kit, paths, toolchain};
 use counts::Counts;
 
 /// The packages that run in the kernel, or stand in for it: tested on the native target.
-const KERNEL_SIDE: [&str; 11] = [
+const KERNEL_SIDE: [&str; 12] = [
     "wsk-sys",
     "wsk",
     "wsk-sim",
     "wsk-sim-cc",
     "wsk-sim-c-driver",
+    "wsk-device",
     "wsk-parameters",
     "wsk-echo",
     "wsk-gate",
@@ -73,7 +74,7 @@ enum Part {
     Native,
     /// Documentation
     Docs,
-    /// The release images: their properties, their size, their INF files
+    /// The images: their properties, their INF files, the size of the release builds
     Image,
     /// Type check for 64-bit ARM
     Arm64,
@@ -292,21 +293,27 @@ fn image() -> Result<Outcome> {
                 .map(|rule| format!("{}: {rule}", inx.display())),
         );
 
-        let sys = build::build(&kit, driver, Flavour::Release)?;
-        let bytes = fs::read(&sys).with_context(|| format!("cannot read {}", sys.display()))?;
-        let checked = check_image::check_file(&kit, &sys, &bytes);
-        problems.extend(checked.err().map(|error| error.to_string()));
-        let size = bytes.len() as u64;
-        let limit = driver.limit;
-        println!("  {}: {size} bytes, limit {limit}", sys.display());
-        if size > limit {
-            problems.push(format!("{} is larger than {limit} bytes", sys.display()));
+        for flavour in [Flavour::Debug, Flavour::Release] {
+            let sys = build::build(&kit, driver, flavour)?;
+            let bytes = fs::read(&sys).with_context(|| format!("cannot read {}", sys.display()))?;
+            let checked = check_image::check_file(&kit, &sys, &bytes);
+            problems.extend(checked.err().map(|error| error.to_string()));
+            if flavour == Flavour::Release {
+                problems.extend(too_large(&sys, bytes.len() as u64, driver.limit));
+            }
         }
     }
     Ok(Outcome {
         problems,
         ..Outcome::default()
     })
+}
+
+/// What is wrong with the size of an image, in bytes.
+fn too_large(sys: &Path, size: u64, limit: u64) -> Option<String> {
+    let sys = sys.display();
+    println!("  {sys}: {size} bytes, limit {limit}");
+    (size > limit).then(|| format!("{sys} is larger than {limit} bytes"))
 }
 
 /// The contents of Cargo.lock and of every manifest.

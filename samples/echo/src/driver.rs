@@ -1,24 +1,33 @@
 //! Starting and stopping the server.
 //!
-//! Stopping is: close every socket, wait for the tasks that used them, take leave of WSK. The order
-//! of the last two is what the types demand; a step left out would make the next one wait.
+//! Stopping is: delete the device, which nobody has open any more; close every socket, wait for the
+//! tasks that used them, take leave of WSK. The order of the last two is what the types demand; a
+//! step left out would make the next one wait.
 
 use alloc::sync::Arc;
 use core::{net::SocketAddr, time::Duration};
 
 use wdk::println;
+use wdk_sys::DRIVER_OBJECT;
 use wsk::{AddressFamily, Executor, ListenSocket, Passive, Registration, Result, Version};
 
-use crate::{listener::Listener, parameters::Parameters, statistics::Statistics};
+use crate::{
+    device::{self, Device, Target},
+    listener::Listener,
+    parameters::Parameters,
+    statistics::Statistics,
+};
 
-/// `DriverEntry` must not wait for long: nothing that it waits for may take longer than this.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// Neither `DriverEntry` nor a program that opens the device must wait for long: nothing that they
+/// wait for may take longer than this.
+pub const PATIENCE: Duration = Duration::from_secs(5);
 
 /// System threads that run the sessions.
 const THREADS: usize = 4;
 
 /// The running server.
 pub struct Echo {
+    device: Device,
     executor: Executor,
     registration: Registration,
     statistics: Arc<Statistics>,
@@ -26,13 +35,18 @@ pub struct Echo {
 
 impl Echo {
     /// Listens, and accepts from then on.
-    pub fn start(parameters: Parameters, passive: Passive) -> Result<Self> {
+    pub fn start(
+        driver: &mut DRIVER_OBJECT,
+        parameters: Parameters,
+        passive: Passive,
+    ) -> Result<Self> {
         let registration = Registration::register(Version::V1_0, passive)?;
         let provider = registration.capture_timeout(PATIENCE, passive)?;
         let address = SocketAddr::from(([127, 0, 0, 1], parameters.port));
         let socket = ListenSocket::open(&provider, AddressFamily::of(&address))
             .wait_timeout(PATIENCE, passive)?;
         socket.bind(address).wait_timeout(PATIENCE, passive)?;
+        let device = device::create(driver, Target { provider, address })?;
         let executor = Executor::new(THREADS, passive)?;
         let statistics = Arc::new(Statistics::default());
         let spawner = executor.spawner();
@@ -45,6 +59,7 @@ impl Echo {
         spawner.spawn(listener.run())?;
         println!("wsk_echo: listening on {address}");
         Ok(Self {
+            device,
             executor,
             registration,
             statistics,
@@ -53,6 +68,7 @@ impl Echo {
 
     /// Closes everything and waits until it is gone.
     pub fn stop(self, passive: Passive) {
+        drop(self.device);
         self.registration.close_sockets();
         self.executor.shutdown(passive);
         self.registration.deregister(passive);

@@ -10,7 +10,7 @@ use core::{
 };
 
 use wdk::println;
-use wdk_sys::{NTSTATUS, PCUNICODE_STRING, PDRIVER_OBJECT, STATUS_SUCCESS};
+use wdk_sys::{DRIVER_OBJECT, NTSTATUS, PCUNICODE_STRING, PDRIVER_OBJECT, STATUS_SUCCESS};
 use wsk::{Error, Passive, Result, Status};
 
 use crate::{driver::Echo, parameters::Parameters};
@@ -30,11 +30,12 @@ pub unsafe extern "system" fn driver_entry(
 ) -> NTSTATUS {
     // SAFETY: the I/O manager's own path, valid during the call.
     let values = unsafe { wsk_parameters::Parameters::open(registry_path) };
+    // SAFETY: the I/O manager's object, not used by anybody else during `DriverEntry`.
+    let driver = unsafe { &mut *driver };
     let parameters = values.and_then(|values| Parameters::read(&values));
-    match parameters.and_then(start) {
+    match parameters.and_then(|parameters| start(driver, parameters)) {
         Ok(()) => {
-            // SAFETY: the I/O manager's object, not used by anybody else during `DriverEntry`.
-            unsafe { (*driver).DriverUnload = Some(driver_unload) };
+            driver.DriverUnload = Some(driver_unload);
             STATUS_SUCCESS
         }
         Err(error) => {
@@ -58,12 +59,12 @@ unsafe extern "C" fn driver_unload(_driver: PDRIVER_OBJECT) {
     }
 }
 
-fn start(parameters: Parameters) -> Result<()> {
+fn start(driver: &mut DRIVER_OBJECT, parameters: Parameters) -> Result<()> {
     let passive = Passive::new().ok_or(Error::new("DriverEntry", Status::UNSUCCESSFUL))?;
     if !ECHO.load(Ordering::Acquire).is_null() {
         return Err(Error::new("DriverEntry", Status::ADDRESS_ALREADY_EXISTS));
     }
-    let echo = Box::new(Echo::start(parameters, passive)?);
+    let echo = Box::new(Echo::start(driver, parameters, passive)?);
     ECHO.store(Box::into_raw(echo), Ordering::Release);
     Ok(())
 }

@@ -8,7 +8,8 @@
 //! ```
 //!
 //! `entry` is what the I/O manager calls, `driver` starts and stops the server, `listener` accepts,
-//! `session` echoes; `parameters` reads the registry, `statistics` counts.
+//! `session` echoes; `parameters` reads the registry, `statistics` counts. `device` is what
+//! programs open that want an echo without a socket of their own.
 #![no_std]
 
 extern crate alloc;
@@ -19,6 +20,7 @@ extern crate std;
 #[cfg(windows)]
 extern crate wdk_panic;
 
+mod device;
 mod driver;
 mod entry;
 mod listener;

@@ -13,7 +13,12 @@ use wdk::println;
 use wdk_sys::{DRIVER_OBJECT, NTSTATUS, PCUNICODE_STRING, PDRIVER_OBJECT, STATUS_SUCCESS};
 use wsk::{Error, Passive, Result, Status};
 
-use crate::{device::Device, driver::Server, parameters::Parameters, statistics::Statistics};
+use crate::{
+    device::{self, Device},
+    driver::Server,
+    parameters::Parameters,
+    statistics::Statistics,
+};
 
 /// What runs between `DriverEntry` and `DriverUnload`.
 struct Running {
@@ -71,7 +76,7 @@ fn start(driver: &mut DRIVER_OBJECT, parameters: Parameters) -> Result<()> {
         return Err(Error::new("DriverEntry", Status::ADDRESS_ALREADY_EXISTS));
     }
     let statistics = Arc::new(Statistics::default());
-    let device = Device::create(driver, statistics.clone())?;
+    let device = device::create(driver, statistics.clone())?;
     let server = Server::start(parameters, statistics, passive)?;
     let running = Box::new(Running { device, server });
     RUNNING.store(Box::into_raw(running), Ordering::Release);

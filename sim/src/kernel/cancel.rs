@@ -51,25 +51,35 @@ fn check_released(me: &Thread, irp: PIRP) {
 pub unsafe extern "C" fn IoCancelIrp(irp: PIRP) -> BOOLEAN {
     let me = current();
     require(&me, DISPATCH, "IoCancelIrp");
-    let old = acquire_cancel_lock(&me);
-    let (packet, _) = expect_known(&me, irp, "IoCancelIrp");
+    cancel(&me, irp, || true).into()
+}
+
+/// Cancels an IRP if `is_there` says, under the cancel lock, that it still exists. True: its cancel
+/// routine was called.
+pub(super) fn cancel(me: &Arc<Thread>, irp: PIRP, is_there: impl FnOnce() -> bool) -> bool {
+    let old = acquire_cancel_lock(me);
+    if !is_there() {
+        release_cancel_lock(me, old);
+        return false;
+    }
+    let (packet, _) = expect_known(me, irp, "IoCancelIrp");
     packet.cancel.store(1, SeqCst);
     let routine = packet.cancel_routine.swap(0, SeqCst);
     if routine == 0 {
-        release_cancel_lock(&me, old);
-        return 0;
+        release_cancel_lock(me, old);
+        return false;
     }
     packet.cancel_irql.store(old, SeqCst);
     let device = irp::current_device(packet);
     let routine = core::ptr::with_exposed_provenance::<()>(routine);
     // SAFETY: the only thing stored in CancelRoutine is a cancel routine [ddi IoSetCancelRoutine].
     let routine: CancelRoutine = unsafe { core::mem::transmute(routine) };
-    let driver = driver::number_of(&me, device).unwrap_or(me.driver());
+    let driver = driver::number_of(me, device).unwrap_or(me.driver());
     // SAFETY: its owner set it for this IRP; the cancel lock is held, which the routine releases.
     me.as_driver(driver, || unsafe { routine(device, irp) });
-    check_released(&me, irp);
-    check_unchanged(&me, old, "a cancel routine");
-    1
+    check_released(me, irp);
+    check_unchanged(me, old, "a cancel routine");
+    true
 }
 
 #[unsafe(no_mangle)]

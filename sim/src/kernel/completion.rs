@@ -21,7 +21,7 @@ use super::irp::{
 };
 use super::irql::{DISPATCH, check_unchanged, require};
 use super::layout::{Irp, Stack};
-use super::{device, dispatch, driver};
+use super::{dispatch, driver, program};
 use crate::current::current;
 use crate::faults::Fault;
 use crate::sched::Thread;
@@ -64,7 +64,7 @@ pub(crate) fn complete(me: &Arc<Thread>, irp: PIRP) {
         }
     }
     match origin {
-        Origin::IoManager => device::finish(me, irp, packet),
+        Origin::IoManager => program::finish(me, irp, packet),
         Origin::Allocated | Origin::Initialised => offence(Rule::CompletionStatus, &describe()),
     }
 }

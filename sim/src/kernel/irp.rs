@@ -151,7 +151,7 @@ pub(crate) fn free(me: &Thread, irp: PIRP) {
 }
 
 /// Gives an IRP to the WSK provider: checks what rules 3.1 and 3.2 ask for, then moves to the next
-/// stack location.
+/// stack location. One that is passed down needs no completion routine [wsk 3.3].
 pub(crate) fn give_to_provider<'a>(me: &Thread, irp: PIRP, function: &str) -> &'a Irp {
     let (packet, origin) = expect_known(me, irp, function);
     let location = packet.current_location.get();

@@ -9,7 +9,8 @@
 //! - `irql`, `region`, `wait`, `timer`, `dpc`, `thread`, `work_item`: execution
 //! - `event`, `queue`, `spin_lock`, `fast_mutex`, `resource`, `rundown`: synchronisation
 //! - `list`, `slist`, `interlocked`: lists
-//! - `irp`, `dispatch`, `completion`, `cancel`, `csq`, `device`, `driver`: the I/O manager
+//! - `irp`, `dispatch`, `completion`, `cancel`, `csq`, `device`, `program`, `driver`: the I/O
+//!   manager
 //! - `handle`, `security`, `registry`, `rtl`, `time`, `debug`: the rest
 //! - `exports`: the list, for `MmGetSystemRoutineAddress` and for the linker
 
@@ -37,6 +38,7 @@ pub(crate) mod object;
 mod own_mdl;
 mod pages;
 pub(crate) mod pool;
+pub(crate) mod program;
 mod queue;
 pub(crate) mod region;
 pub(crate) mod registry;

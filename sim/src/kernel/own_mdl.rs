@@ -16,6 +16,7 @@ pub(super) const MAPPED_TO_SYSTEM_VA: i16 = 1;
 pub(super) const PAGES_LOCKED: i16 = 2;
 pub(super) const SOURCE_IS_NONPAGED_POOL: i16 = 4;
 pub(super) const PARTIAL: i16 = 16;
+const WRITE_OPERATION: i16 = 0x80;
 
 /// An MDL of the simulator's own, which a driver sees but must not free, and the memory that it
 /// describes.
@@ -26,6 +27,21 @@ pub(crate) struct OwnMdl {
 
 impl OwnMdl {
     pub(crate) fn describing(sim: &Shared, memory: Lent) -> Self {
+        let own = Self::new(sim, memory);
+        own.view().mapped.set(own.memory.pointer());
+        own.view().set_flags(SOURCE_IS_NONPAGED_POOL);
+        own
+    }
+
+    /// Describes memory of a program's, whose pages are locked.
+    pub(crate) fn locking(sim: &Shared, memory: Lent, to_write: bool) -> Self {
+        let own = Self::new(sim, memory);
+        let write = if to_write { WRITE_OPERATION } else { 0 };
+        own.view().set_flags(PAGES_LOCKED | write);
+        own
+    }
+
+    fn new(sim: &Shared, memory: Lent) -> Self {
         let (address, length) = (memory.pointer::<u8>(), memory.bytes().len());
         let size = size_for(address.addr(), length);
         let mdl = Lent::new(sim, size);
@@ -33,13 +49,16 @@ impl OwnMdl {
         let mdl = own.view();
         let length = u32::try_from(length).unwrap_or(u32::MAX);
         mdl.describe(address, length, i16::try_from(size).unwrap_or(i16::MAX));
-        mdl.mapped.set(address);
-        mdl.set_flags(SOURCE_IS_NONPAGED_POOL);
         own
     }
 
     pub(crate) fn pointer(&self) -> PMDL {
         self.mdl.pointer()
+    }
+
+    /// What it describes.
+    pub(crate) fn memory(&self) -> &Lent {
+        &self.memory
     }
 
     /// Makes `next` follow in the chain.

@@ -29,6 +29,7 @@ mod datagram_events;
 mod datagram_offences;
 mod descriptors;
 mod device_access;
+mod device_requests;
 mod driver;
 mod enabling;
 mod event_offences;

@@ -5,18 +5,26 @@
 
 use core::{net::SocketAddr, ptr::null_mut};
 
-use wsk_sys::{WSK_FLAG_ABORTIVE, WSK_FLAG_DRAIN, WSK_FLAG_WAITALL, wdk_sys::STATUS_PENDING};
+use wsk_sys::{
+    WSK_FLAG_ABORTIVE, WSK_FLAG_DRAIN, WSK_FLAG_WAITALL,
+    wdk_sys::{IRP_MJ_READ, IRP_MJ_WRITE, STATUS_PENDING},
+};
 
 use super::{Started, start};
 use crate::{
     flags::SendFlags,
+    irp::{PendingIrp, RefusedIrp},
     mem::{buffer::Buffer, chain::BufferChain},
     op::{
         core::{CoreRef, Stage},
+        pass::pass,
         slot::{Arguments, Payload, Refusal},
     },
     status::{Error, Result, Status},
 };
+
+/// A request of the driver's client on its way, or why it is not.
+type Passed = core::result::Result<(), RefusedIrp>;
 
 /// WskConnect, of a bound socket [wsk 4.7].
 pub(crate) fn connect(connection: &CoreRef, remote: SocketAddr) -> Started {
@@ -140,11 +148,7 @@ pub(crate) fn receive_all(connection: &CoreRef, buffer: Buffer) -> Started {
     let mut arguments = Arguments::none();
     arguments.data = buffer.rest(0);
     let payload = Payload::ReceiveAll(buffer);
-    let idle = check_stream(connection, false).and_then(|()| {
-        let error = Error::new("WskReceive", Status::INVALID_DEVICE_STATE);
-        connection.is_stream_idle().then_some(()).ok_or(error)
-    });
-    if let Err(error) = idle {
+    if let Err(error) = check_idle(connection) {
         return Err(Refusal { error, payload });
     }
     start(
@@ -160,6 +164,52 @@ pub(crate) fn receive_all(connection: &CoreRef, buffer: Buffer) -> Started {
                 .map(|receive| unsafe { receive(socket, data, WSK_FLAG_WAITALL, irp) })
         },
     )
+}
+
+/// WskSend of what a request of the driver's client writes.
+pub(crate) fn send_from(connection: &CoreRef, irp: PendingIrp) -> Passed {
+    pass(
+        connection,
+        "WskSend",
+        irp,
+        IRP_MJ_WRITE,
+        |table, socket, prepared| {
+            let (data, irp) = (prepared.data(), prepared.irp);
+            // SAFETY: an open connection; the description lies in the slot, and the MDL, which
+            // covers it, belongs to the IRP, until completion [wsk 3.12].
+            table
+                .send()
+                .map(|send| unsafe { send(socket, data, 0, irp) })
+        },
+    )
+}
+
+/// WskReceive into what a request of the driver's client reads to. It has no place among the other
+/// receives.
+pub(crate) fn receive_into(connection: &CoreRef, irp: PendingIrp) -> Passed {
+    if let Err(error) = check_idle(connection) {
+        return Err(irp.refuse(error));
+    }
+    pass(
+        connection,
+        "WskReceive",
+        irp,
+        IRP_MJ_READ,
+        |table, socket, prepared| {
+            let (data, irp) = (prepared.data(), prepared.irp);
+            // SAFETY: as in `send_from`; the pages are locked for writing, as those of a read are.
+            table
+                .receive()
+                .map(|receive| unsafe { receive(socket, data, 0, irp) })
+        },
+    )
+}
+
+/// No receive of ours is in flight or has left bytes, which would be overtaken.
+fn check_idle(connection: &CoreRef) -> Result<()> {
+    check_stream(connection, false)?;
+    let error = Error::new("WskReceive", Status::INVALID_DEVICE_STATE);
+    connection.is_stream_idle().then_some(()).ok_or(error)
 }
 
 fn check_stream(connection: &CoreRef, full: bool) -> Result<()> {

@@ -2,6 +2,8 @@
 //! network, over many schedules, and ordinary clients on the host's. The simulator checks at every
 //! unload that nothing is left.
 
+mod device;
+
 use std::{
     io::{Read, Write},
     net::{Shutdown, SocketAddr, TcpListener, TcpStream},
