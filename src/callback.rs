@@ -2,11 +2,11 @@
 //!
 //! A callback must not wait for any request, at whatever IRQL it runs [wsk 1.3]: it might wait for
 //! its own end, as closing its socket and disabling its event do [wsk 6.5, 10.2]. Above
-//! PASSIVE_LEVEL nobody can wait anyway. At PASSIVE_LEVEL, the thread stands here while the callback
-//! runs, and there is no [`Passive`](crate::Passive) for it.
+//! PASSIVE_LEVEL nobody can wait anyway. At PASSIVE_LEVEL, the thread stands here while the
+//! callback runs, and there is no [`Passive`](crate::Passive) for it.
 //!
-//! A thread asks about nobody but itself, so that no lock is needed: whatever the others do, its own
-//! marks are there. A DPC that interrupts the thread is above PASSIVE_LEVEL, and is not asked.
+//! A thread asks about nobody but itself, so that no lock is needed: whatever the others do, its
+//! own marks are there. A DPC that interrupts the thread is above PASSIVE_LEVEL, and is not asked.
 
 use core::{
     ptr::null_mut,

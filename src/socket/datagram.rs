@@ -420,8 +420,8 @@ impl DatagramSocket {
 
     /// Lets no more events come. Completes when none is being delivered any more [wsk 6.5].
     ///
-    /// IRQL: <= DISPATCH_LEVEL. In a callback it may be started, for a task to await, but not waited
-    /// for: see [`Passive`](crate::Passive).
+    /// IRQL: <= DISPATCH_LEVEL. In a callback it may be started, for a task to await, but not
+    /// waited for: see [`Passive`](crate::Passive).
     ///
     /// # Errors
     ///

@@ -108,8 +108,8 @@ impl ListenSocket {
     }
 
     /// Opens a listening TCP socket that has connections inspected before they are established:
-    /// [`ListenEvents::inspect`] decides, from [`bind`](Self::bind) on. There is no other moment for
-    /// this, and no way back while the socket lives [wsk 6.1, 7.6].
+    /// [`ListenEvents::inspect`] decides, from [`bind`](Self::bind) on. There is no other moment
+    /// for this, and no way back while the socket lives [wsk 6.1, 7.6].
     ///
     /// ```no_run
     /// # use core::net::SocketAddr;
@@ -172,8 +172,8 @@ impl ListenSocket {
     /// Ends accepting by event. Completes when no accept callback runs any more: from then on
     /// connections come by [`accept`](Self::accept) only. None is lost meanwhile.
     ///
-    /// IRQL: <= DISPATCH_LEVEL. In a callback it may be started, for a task to await, but not waited
-    /// for, which would be to wait for itself [wsk 6.5]: there is no [`Passive`] for it.
+    /// IRQL: <= DISPATCH_LEVEL. In a callback it may be started, for a task to await, but not
+    /// waited for, which would be to wait for itself [wsk 6.5]: there is no [`Passive`] for it.
     ///
     /// # Errors
     ///

@@ -1,5 +1,5 @@
-//! Closes that fail. Nobody has seen one, but the documentation allows it [wsk 10.7]: the close says
-//! so, nothing that the provider might still use is freed, and nobody waits for more to come.
+//! Closes that fail. Nobody has seen one, but the documentation allows it [wsk 10.7]: the close
+//! says so, nothing that the provider might still use is freed, and nobody waits for more to come.
 
 use std::{
     sync::{
