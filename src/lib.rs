@@ -119,8 +119,8 @@ pub use self::{
     irql::Passive,
     mem::{buffer::Buffer, chain::BufferChain, wide::WideStr},
     name::{
-        AddressHints, AddressInfo, AddressInfoFlags, AddressInfoList, AddressInfos, NameInfo,
-        NameInfoFlags,
+        AddressHints, AddressInfo, AddressInfoFlags, AddressInfoList, AddressInfos, NameHints,
+        NameInfo, NameInfoFlags,
     },
     op::operation::{Operation, Request},
     owner::{Process, Thread},

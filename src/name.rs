@@ -133,10 +133,11 @@ impl Provider {
     pub fn get_name_info(
         &self,
         address: SocketAddr,
-        flags: NameInfoFlags,
+        hints: impl Into<NameHints>,
         passive: Passive,
     ) -> Operation<GetNameInfo> {
-        let query = NameQuery::ask(self, flags.bits(), Owner::default());
+        let NameHints { flags, owner } = hints.into();
+        let query = NameQuery::ask(self, flags.bits(), owner);
         let query = query.map_err(|error| Error::new(GET_NAME_INFO, error.status()).into());
         Operation::new(query.and_then(|query| names::get_name_info(query, address, passive)))
     }
@@ -206,19 +207,6 @@ impl AddressHints {
         self
     }
 
-    /// Asks on behalf of a process, which must not be impersonated at that time [wsk 11.2].
-    pub fn owner(mut self, process: &Process) -> Self {
-        self.owner.process = Some(process.clone());
-        self
-    }
-
-    /// Asks on behalf of a process, in the security context of a thread [wsk 11.2].
-    pub fn owner_thread(mut self, process: &Process, thread: &Thread) -> Self {
-        self.owner.process = Some(process.clone());
-        self.owner.thread = Some(thread.clone());
-        self
-    }
-
     fn as_raw(&self) -> Result<ADDRINFOEXW> {
         if self.flags.need_larger_hints() {
             return Err(Error::new(GET_ADDRESS_INFO, Status::NOT_SUPPORTED));
@@ -234,6 +222,55 @@ impl AddressHints {
         })
     }
 }
+
+/// Which names are looked for, and for whom: see [`Provider::get_name_info`]. Flags alone are hints
+/// too.
+///
+/// ```no_run
+/// # fn f(provider: &wsk::Provider, process: &wsk::Process, passive: wsk::Passive) {
+/// use wsk::{NameHints, NameInfoFlags};
+///
+/// let hints = NameHints::from(NameInfoFlags::NAME_REQUIRED).owner(process);
+/// let names = provider.get_name_info(([198, 51, 100, 7], 443).into(), hints, passive);
+/// # drop(names);
+/// # }
+/// ```
+#[derive(Clone, Debug, Default)]
+#[must_use]
+pub struct NameHints {
+    flags: NameInfoFlags,
+    owner: Owner,
+}
+
+impl From<NameInfoFlags> for NameHints {
+    fn from(flags: NameInfoFlags) -> Self {
+        Self {
+            flags,
+            ..Self::default()
+        }
+    }
+}
+
+macro_rules! owners {
+    ($hints:ident) => {
+        impl $hints {
+            /// Asks on behalf of a process, which must not be impersonated at that time [wsk 11.2].
+            pub fn owner(mut self, process: &Process) -> Self {
+                self.owner.process = Some(process.clone());
+                self
+            }
+
+            /// Asks on behalf of a process, in the security context of a thread [wsk 11.2].
+            pub fn owner_thread(mut self, process: &Process, thread: &Thread) -> Self {
+                self.owner.thread = Some(thread.clone());
+                self.owner(process)
+            }
+        }
+    };
+}
+
+owners!(AddressHints);
+owners!(NameHints);
 
 /// The addresses that were found.
 ///

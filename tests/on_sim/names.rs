@@ -10,8 +10,8 @@ use std::{
 };
 
 use wsk::{
-    AddressFamily, AddressHints, AddressInfoFlags, AddressInfoList, ErrorKind, NameInfoFlags,
-    Operation, Process, Protocol, Provider, SocketType, Version,
+    AddressFamily, AddressHints, AddressInfoFlags, AddressInfoList, ErrorKind, NameHints,
+    NameInfoFlags, Operation, Process, Protocol, Provider, SocketType, Thread, Version,
     nmr::{self, Guid, ModuleId},
     request::GetAddressInfo,
 };
@@ -200,13 +200,12 @@ fn names_of_an_address_are_found() {
     wsk_sim::seeds(SCHEDULES, |sim| {
         hosts(sim);
         let client = Client::new();
-        let names = |address: &str, flags| {
+        let ask = |address: &str, hints: NameHints| {
             let address = address.parse().expect("an address");
-            client
-                .provider
-                .get_name_info(address, flags, passive())
-                .wait(passive())
+            let query = client.provider.get_name_info(address, hints, passive());
+            query.wait(passive())
         };
+        let names = |address, flags: NameInfoFlags| ask(address, flags.into());
         let found = names("198.51.100.7:443", NameInfoFlags::empty()).expect("found");
         assert_eq!(found.node(), "server.example");
         assert_eq!(found.service(), "https");
@@ -220,7 +219,12 @@ fn names_of_an_address_are_found() {
         assert_eq!(of_datagrams.service(), "tftp");
         let nobody = names("203.0.113.1:7", NameInfoFlags::NAME_REQUIRED);
         assert_eq!(nobody.expect_err("no name").kind(), ErrorKind::NameNotFound);
-        drop((found, short, of_datagrams));
+        // [wsk 11.2]
+        let for_a_thread =
+            NameHints::default().owner_thread(&Process::current(), &Thread::current());
+        let of_thread = ask("198.51.100.7:443", for_a_thread).expect("found");
+        assert_eq!(of_thread.node(), "server.example");
+        drop((found, short, of_datagrams, of_thread));
         client.end();
     });
 }
