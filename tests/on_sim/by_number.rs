@@ -173,14 +173,22 @@ fn group_is_joined_and_left_by_number() {
 
 #[test]
 fn control_operations_reach_the_provider() {
-    const CODES: [u32; 32] = [
+    const CODES: [u32; 44] = [
         wsk_sys::SIO_ABSORB_RTRALERT,
         wsk_sys::SIO_ACQUIRE_PORT_RESERVATION,
+        wsk_sys::SIO_APPLY_TRANSPORT_SETTING,
         wsk_sys::SIO_ASSOCIATE_PORT_RESERVATION,
         wsk_sys::SIO_CPU_AFFINITY,
+        wsk_sys::SIO_DELETE_PEER_TARGET_NAME,
         wsk_sys::SIO_ENABLE_CIRCULAR_QUEUEING,
         wsk_sys::SIO_FLUSH,
         wsk_sys::SIO_GET_BROADCAST_ADDRESS,
+        wsk_sys::SIO_GET_INTERFACE_LIST,
+        wsk_sys::SIO_GET_INTERFACE_LIST_EX,
+        wsk_sys::SIO_GET_MULTICAST_FILTER,
+        wsk_sys::SIO_GET_TX_TIMESTAMP,
+        wsk_sys::SIO_IDEAL_SEND_BACKLOG_CHANGE,
+        wsk_sys::SIO_IDEAL_SEND_BACKLOG_QUERY,
         wsk_sys::SIO_INDEX_ADD_MCAST,
         wsk_sys::SIO_INDEX_BIND,
         wsk_sys::SIO_INDEX_DEL_MCAST,
@@ -191,6 +199,7 @@ fn control_operations_reach_the_provider() {
         wsk_sys::SIO_PRIORITY_HINT,
         wsk_sys::SIO_QUERY_RSS_PROCESSOR_INFO,
         wsk_sys::SIO_QUERY_RSS_SCALABILITY_INFO,
+        wsk_sys::SIO_QUERY_TRANSPORT_SETTING,
         wsk_sys::SIO_RCVALL,
         wsk_sys::SIO_RCVALL_IF,
         wsk_sys::SIO_RCVALL_IGMPMCAST,
@@ -200,6 +209,9 @@ fn control_operations_reach_the_provider() {
         wsk_sys::SIO_ROUTING_INTERFACE_CHANGE,
         wsk_sys::SIO_ROUTING_INTERFACE_QUERY,
         wsk_sys::SIO_SET_COMPATIBILITY_MODE,
+        wsk_sys::SIO_SET_MULTICAST_FILTER,
+        wsk_sys::SIO_SET_PEER_TARGET_NAME,
+        wsk_sys::SIO_SET_SECURITY,
         wsk_sys::SIO_TCP_INFO,
         wsk_sys::SIO_TCP_INITIAL_RTO,
         wsk_sys::SIO_TCP_SET_ACK_FREQUENCY,
