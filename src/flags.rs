@@ -113,3 +113,17 @@ flags! {
         MULTICAST = wsk_sys::MSG_MCAST;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::DatagramFlags;
+
+    #[test]
+    fn flags_of_datagrams_are_those_of_the_header() {
+        let flags = DatagramFlags::CONTROL_TRUNCATED | DatagramFlags::TRUNCATED;
+        assert_eq!(flags.as_raw(), wsk_sys::MSG_CTRUNC | wsk_sys::MSG_TRUNC);
+        let received = DatagramFlags::from_raw(wsk_sys::MSG_CTRUNC | wsk_sys::MSG_BCAST);
+        assert!(received.contains(DatagramFlags::CONTROL_TRUNCATED));
+        assert!(!received.contains(flags) && received.intersects(flags));
+    }
+}

@@ -58,6 +58,7 @@
 
 // Ground: no policy, no sockets.
 mod addr;
+mod callback;
 mod counters;
 pub mod dual_stack;
 mod flags;
@@ -118,8 +119,8 @@ pub use self::{
     irql::Passive,
     mem::{buffer::Buffer, chain::BufferChain, wide::WideStr},
     name::{
-        AddressHints, AddressInfo, AddressInfoFlags, AddressInfoList, AddressInfos, NameInfo,
-        NameInfoFlags,
+        AddressHints, AddressInfo, AddressInfoFlags, AddressInfoList, AddressInfos, NameHints,
+        NameInfo, NameInfoFlags,
     },
     op::operation::{Operation, Request},
     owner::{Process, Thread},
@@ -129,6 +130,7 @@ pub use self::{
     socket::{
         basic::BasicSocket,
         commit::Commit,
+        conditional::OpenConditional,
         connection::ConnectionSocket,
         control::Controlled,
         datagram::{Datagram, DatagramSocket},

@@ -8,11 +8,11 @@
 
 use core::{fmt, iter::FusedIterator, marker::PhantomData, net::SocketAddr, ptr::NonNull};
 
-use bitflags::bitflags;
-use wsk_sys::{
-    ADDRINFOEXW, AI_ADDRCONFIG, AI_CANONNAME, AI_NUMERICHOST, AI_NUMERICSERV, AI_PASSIVE, NI_DGRAM,
-    NI_NAMEREQD, NI_NOFQDN, NI_NUMERICHOST, NI_NUMERICSERV, NS_ALL,
-};
+use wsk_sys::{ADDRINFOEXW, NS_ALL};
+
+mod flags;
+
+pub use self::flags::{AddressInfoFlags, NameInfoFlags};
 
 use crate::{
     addr::{AddressFamily, SocketAddress},
@@ -53,6 +53,7 @@ impl Provider {
     /// [`NameNotFound`](crate::ErrorKind::NameNotFound) if nothing has the name or fits the hints;
     /// [`InvalidParameter`](crate::ErrorKind::InvalidParameter) for a text with a NUL, or of more
     /// than 32766 units of UTF-16, or if there is neither a node nor a service;
+    /// [`NotSupported`](crate::ErrorKind::NotSupported) for flags that need larger hints;
     /// [`NotReady`](crate::ErrorKind::NotReady) once deregistration has begun;
     /// [`Closed`](crate::ErrorKind::Closed) once all sockets are being closed;
     /// [`OutOfMemory`](crate::ErrorKind::OutOfMemory); or what `WskGetAddressInfo` says.
@@ -91,14 +92,14 @@ impl Provider {
         hints: &AddressHints,
         passive: Passive,
     ) -> Operation<GetAddressInfo> {
-        let question = Question {
+        let question = hints.as_raw().map(|raw| Question {
             node,
             service,
             name_space: hints.name_space,
-            hints: hints.as_raw(),
+            hints: raw,
             owner: hints.owner.clone(),
-        };
-        let asked = Addresses::ask(self, question, passive);
+        });
+        let asked = question.and_then(|question| Addresses::ask(self, question, passive));
         let asked = asked.map_err(|error| Error::new(GET_ADDRESS_INFO, error.status()).into());
         Operation::new(asked.and_then(|addresses| names::get_address_info(addresses, passive)))
     }
@@ -132,50 +133,13 @@ impl Provider {
     pub fn get_name_info(
         &self,
         address: SocketAddr,
-        flags: NameInfoFlags,
+        hints: impl Into<NameHints>,
         passive: Passive,
     ) -> Operation<GetNameInfo> {
-        let query = NameQuery::ask(self, flags.bits(), Owner::default());
+        let NameHints { flags, owner } = hints.into();
+        let query = NameQuery::ask(self, flags.bits(), owner);
         let query = query.map_err(|error| Error::new(GET_NAME_INFO, error.status()).into());
         Operation::new(query.and_then(|query| names::get_name_info(query, address, passive)))
-    }
-}
-
-bitflags! {
-    /// How [`Provider::get_address_info`] looks for addresses.
-    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-    pub struct AddressInfoFlags: u32 {
-        /// Without a node: addresses to bind a listener to. `AI_PASSIVE`
-        const PASSIVE = AI_PASSIVE;
-        /// The first element has the canonical name of the node. `AI_CANONNAME`
-        const CANONICAL_NAME = AI_CANONNAME;
-        /// The node is an address in digits; nobody is asked. `AI_NUMERICHOST`
-        const NUMERIC_HOST = AI_NUMERICHOST;
-        /// The service is a port in digits. `AI_NUMERICSERV`
-        const NUMERIC_SERVICE = AI_NUMERICSERV;
-        /// Only families of which this host has an address. `AI_ADDRCONFIG`
-        const CONFIGURED = AI_ADDRCONFIG;
-        /// Flags without a name here are passed on.
-        const _ = !0;
-    }
-}
-
-bitflags! {
-    /// How [`Provider::get_name_info`] looks for names.
-    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-    pub struct NameInfoFlags: u32 {
-        /// Hosts of this domain without it. `NI_NOFQDN`
-        const NO_DOMAIN = NI_NOFQDN;
-        /// The host as an address in digits. `NI_NUMERICHOST`
-        const NUMERIC_HOST = NI_NUMERICHOST;
-        /// Fails if there is no name, instead of giving the digits. `NI_NAMEREQD`
-        const NAME_REQUIRED = NI_NAMEREQD;
-        /// The service as a port in digits. `NI_NUMERICSERV`
-        const NUMERIC_SERVICE = NI_NUMERICSERV;
-        /// The service is one for datagrams. `NI_DGRAM`
-        const DATAGRAM = NI_DGRAM;
-        /// Flags without a name here are passed on.
-        const _ = !0;
     }
 }
 
@@ -243,31 +207,70 @@ impl AddressHints {
         self
     }
 
-    /// Asks on behalf of a process, which must not be impersonated at that time [wsk 11.2].
-    pub fn owner(mut self, process: &Process) -> Self {
-        self.owner.process = Some(process.clone());
-        self
-    }
-
-    /// Asks on behalf of a process, in the security context of a thread [wsk 11.2].
-    pub fn owner_thread(mut self, process: &Process, thread: &Thread) -> Self {
-        self.owner.process = Some(process.clone());
-        self.owner.thread = Some(thread.clone());
-        self
-    }
-
-    fn as_raw(&self) -> ADDRINFOEXW {
+    fn as_raw(&self) -> Result<ADDRINFOEXW> {
+        if self.flags.need_larger_hints() {
+            return Err(Error::new(GET_ADDRESS_INFO, Status::NOT_SUPPORTED));
+        }
         let protocol = self.protocol.map_or(0, Protocol::as_raw);
-        ADDRINFOEXW {
+        Ok(ADDRINFOEXW {
             ai_flags: self.flags.bits().cast_signed(),
             // `AF_UNSPEC` is zero.
             ai_family: self.family.map_or(0, |family| family.as_raw().into()),
             ai_socktype: self.socket_type.map_or(0, |kind| kind.as_raw().into()),
             ai_protocol: protocol.cast_signed(),
             ..ADDRINFOEXW::default()
+        })
+    }
+}
+
+/// Which names are looked for, and for whom: see [`Provider::get_name_info`]. Flags alone are hints
+/// too.
+///
+/// ```no_run
+/// # fn f(provider: &wsk::Provider, process: &wsk::Process, passive: wsk::Passive) {
+/// use wsk::{NameHints, NameInfoFlags};
+///
+/// let hints = NameHints::from(NameInfoFlags::NAME_REQUIRED).owner(process);
+/// let names = provider.get_name_info(([198, 51, 100, 7], 443).into(), hints, passive);
+/// # drop(names);
+/// # }
+/// ```
+#[derive(Clone, Debug, Default)]
+#[must_use]
+pub struct NameHints {
+    flags: NameInfoFlags,
+    owner: Owner,
+}
+
+impl From<NameInfoFlags> for NameHints {
+    fn from(flags: NameInfoFlags) -> Self {
+        Self {
+            flags,
+            ..Self::default()
         }
     }
 }
+
+macro_rules! owners {
+    ($hints:ident) => {
+        impl $hints {
+            /// Asks on behalf of a process, which must not be impersonated at that time [wsk 11.2].
+            pub fn owner(mut self, process: &Process) -> Self {
+                self.owner.process = Some(process.clone());
+                self
+            }
+
+            /// Asks on behalf of a process, in the security context of a thread [wsk 11.2].
+            pub fn owner_thread(mut self, process: &Process, thread: &Thread) -> Self {
+                self.owner.thread = Some(thread.clone());
+                self.owner(process)
+            }
+        }
+    };
+}
+
+owners!(AddressHints);
+owners!(NameHints);
 
 /// The addresses that were found.
 ///

@@ -5,9 +5,12 @@
 
 use core::{ffi::c_void, fmt, ptr::NonNull};
 
-use wsk_sys::wdk_sys::{
-    PEPROCESS, PETHREAD, PSECURITY_DESCRIPTOR,
-    ntddk::{IoGetCurrentProcess, ObfDereferenceObject, ObfReferenceObject},
+use wsk_sys::{
+    KeGetCurrentThread,
+    wdk_sys::{
+        PEPROCESS, PETHREAD, PSECURITY_DESCRIPTOR,
+        ntddk::{IoGetCurrentProcess, ObfDereferenceObject, ObfReferenceObject},
+    },
 };
 
 use crate::security::SecurityDescriptor;
@@ -123,5 +126,21 @@ impl Owner {
     pub(crate) fn security(&self) -> PSECURITY_DESCRIPTOR {
         let security = self.security.as_ref();
         security.map_or(core::ptr::null_mut(), |security| security.cached.raw())
+    }
+}
+
+impl Thread {
+    /// The thread in which this runs. In a driver's dispatch routine that may be the client's.
+    ///
+    /// IRQL: <= DISPATCH_LEVEL.
+    ///
+    /// # Panics
+    ///
+    /// Never: something always runs in a thread.
+    #[must_use]
+    pub fn current() -> Self {
+        let thread = KeGetCurrentThread().cast();
+        // SAFETY: the current thread stays while this runs in it.
+        unsafe { Self::from_raw(thread) }.expect("something always runs in a thread")
     }
 }

@@ -145,6 +145,7 @@ impl Provider {
     ///
     /// [WSK_TDI_BEHAVIOR](https://learn.microsoft.com/windows-hardware/drivers/network/wsk-tdi-behavior)
     #[doc(alias = "WSK_TDI_BEHAVIOR")]
+    #[doc(alias = "WSK_TDI_BEHAVIOR_BYPASS_TDI")]
     pub fn bypass_tdi(&self) -> Result<()> {
         client::tdi_behavior(self, WSK_TDI_BEHAVIOR_BYPASS_TDI)
     }

@@ -362,6 +362,7 @@ impl fmt::Debug for Registration {
 ///
 /// IRQL: cloning and dropping <= DISPATCH_LEVEL.
 #[derive(Clone)]
+#[doc(alias = "WskReleaseProviderNPI")]
 pub struct Provider {
     keeper: Keeper,
     npi: WSK_PROVIDER_NPI,
@@ -472,3 +473,6 @@ unsafe extern "C" fn client_event(
     }
     STATUS_NOT_IMPLEMENTED
 }
+
+#[cfg(test)]
+mod tests;

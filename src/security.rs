@@ -36,6 +36,7 @@ use crate::{
 ///
 /// [WSK_CACHE_SD](https://learn.microsoft.com/windows-hardware/drivers/network/wsk-cache-sd)
 #[derive(Clone)]
+#[doc(alias = "WSK_RELEASE_SD")]
 pub struct SecurityDescriptor {
     pub(crate) cached: DescriptorRef,
 }

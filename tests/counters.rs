@@ -2,6 +2,7 @@
 //! tests have an image of their own, and run one at a time.
 
 #[path = "on_sim/common.rs"]
+#[expect(dead_code, reason = "the other tests need more of it")]
 mod common;
 
 use std::{

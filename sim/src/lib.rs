@@ -62,6 +62,7 @@ mod kernel;
 mod leaks;
 mod net;
 mod nmr;
+mod reached;
 mod rng;
 #[cfg(not(windows))]
 mod runner;

@@ -9,6 +9,7 @@ use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use crate::reached;
 use crate::sim::{Host, Shared, lock};
 
 type Work = Box<dyn FnOnce(&mut Host) + Send>;
@@ -28,9 +29,16 @@ impl Worker {
         let (work, received) = channel::<Work>();
         let mut host = Host::default();
         let running = Arc::clone(&host.running);
+        let test = std::thread::current().name().map(str::to_owned);
+        let body = move || {
+            reached::count_for(&test.unwrap_or_default());
+            for work in received {
+                work(&mut host);
+            }
+        };
         std::thread::Builder::new()
             .name("wsk-sim".to_owned())
-            .spawn(move || received.into_iter().for_each(|work| work(&mut host)))
+            .spawn(body)
             .expect("the host can start another thread: lower the number of parallel tests");
         Self { work, running }
     }

@@ -89,7 +89,7 @@ impl Backlog {
     }
 
     /// Pends every request for a task to decide, for a listener that accepts
-    /// [conditionally](crate::ListenSocket::set_conditional_accept). At most `capacity` are pending
+    /// [conditionally](crate::ListenSocket::open_conditional). At most `capacity` are pending
     /// at the same time, whether they wait to be taken from [`Inspections`] or have been.
     ///
     /// ```no_run

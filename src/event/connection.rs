@@ -18,7 +18,10 @@ use wsk_sys::{
 
 use super::indication::{Indication, Received};
 use crate::{
-    op::{core::CoreRef, handler::Handler},
+    op::{
+        core::CoreRef,
+        handler::{Attend, Handler},
+    },
     status::Result,
 };
 
@@ -26,11 +29,11 @@ bitflags! {
     /// Events of a connection that can be enabled.
     #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
     pub struct ConnectionEventSet: u32 {
-        /// [`ConnectionEvents::receive`]
+        /// [`ConnectionEvents::receive`] `WSK_EVENT_RECEIVE`
         const RECEIVE = WSK_EVENT_RECEIVE;
-        /// [`ConnectionEvents::disconnected`]
+        /// [`ConnectionEvents::disconnected`] `WSK_EVENT_DISCONNECT`
         const DISCONNECT = WSK_EVENT_DISCONNECT;
-        /// [`ConnectionEvents::ideal_backlog_changed`]
+        /// [`ConnectionEvents::ideal_backlog_changed`] `WSK_EVENT_SEND_BACKLOG`
         const SEND_BACKLOG = WSK_EVENT_SEND_BACKLOG;
     }
 }
@@ -77,7 +80,8 @@ pub trait ConnectionEvents: Send + Sync + 'static {
         let _ = bytes;
     }
 
-    /// The socket is dead: close it soon. Called once at most.
+    /// The socket is dead: close it soon. Or it was closed, and WSK says that this has failed: then
+    /// the handler is never dropped, as WSK may still call it [wsk 10.7]. Called once at most.
     fn dead(&self) {}
 }
 
@@ -96,6 +100,14 @@ impl<H: ConnectionEvents> Connected<H> {
         };
         // SAFETY: the callbacks of this table take the handler for a `Connected<H>`.
         unsafe { Handler::new(this, Table::<H>::DISPATCH) }
+    }
+}
+
+impl<H: ConnectionEvents> Attend for Connected<H> {
+    fn report_death(&self) {
+        if !self.dead.swap(true, Ordering::Relaxed) {
+            self.handler.dead();
+        }
     }
 }
 
@@ -123,9 +135,7 @@ unsafe extern "C" fn receive_event<H: ConnectionEvents>(
     // SAFETY: this callback runs, and its table came with this type.
     let connected = unsafe { core.handler::<Connected<H>>() };
     let Some(list) = NonNull::new(list) else {
-        if !connected.dead.swap(true, Ordering::Relaxed) {
-            connected.handler.dead();
-        }
+        connected.report_death();
         return STATUS_SUCCESS;
     };
     // What is retained must be known before the socket is closed, so it is not closed meanwhile.

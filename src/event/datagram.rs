@@ -26,7 +26,12 @@ use crate::{
     ancillary::{Ancillary, ControlMessages},
     flags::DatagramFlags,
     mem::arc::PoolArc,
-    op::{core::CoreRef, event_calls, handler::Handler, retained::Retention},
+    op::{
+        core::CoreRef,
+        event_calls,
+        handler::{Attend, Handler},
+        retained::Retention,
+    },
     status::Result,
 };
 
@@ -63,7 +68,8 @@ pub trait DatagramEvents: Send + Sync + 'static {
         indication.refuse()
     }
 
-    /// The socket is dead: close it soon. Called once at most.
+    /// The socket is dead: close it soon. Or it was closed, and WSK says that this has failed: then
+    /// the handler is never dropped, as WSK may still call it [wsk 10.7]. Called once at most.
     fn dead(&self) {}
 }
 
@@ -82,6 +88,14 @@ impl<H: DatagramEvents> Bound<H> {
         };
         // SAFETY: the callback of this table takes the handler for a `Bound<H>`.
         unsafe { Handler::new(this, Table::<H>::DISPATCH) }
+    }
+}
+
+impl<H: DatagramEvents> Attend for Bound<H> {
+    fn report_death(&self) {
+        if !self.dead.swap(true, Ordering::Relaxed) {
+            self.handler.dead();
+        }
     }
 }
 
@@ -105,9 +119,7 @@ unsafe extern "C" fn receive_from_event<H: DatagramEvents>(
     // SAFETY: this callback runs, and its table came with this type.
     let bound = unsafe { core.handler::<Bound<H>>() };
     let Some(head) = NonNull::new(list) else {
-        if !bound.dead.swap(true, Ordering::Relaxed) {
-            bound.handler.dead();
-        }
+        bound.report_death();
         return STATUS_SUCCESS;
     };
     // What is retained must be known before the socket is closed, so it is not closed meanwhile.
@@ -149,7 +161,9 @@ impl<'call> DatagramIndication<'call> {
         self.list
     }
 
-    /// How all of them were addressed. They are never [truncated](DatagramFlags::TRUNCATED).
+    /// How all of them were addressed. They are never [truncated](DatagramFlags::TRUNCATED). That
+    /// WSK called at DISPATCH_LEVEL (`WSK_FLAG_AT_DISPATCH_LEVEL`) is not among these flags: WSK
+    /// need not say so, and what blocks takes a [`Passive`](crate::Passive).
     #[must_use]
     pub fn flags(&self) -> DatagramFlags {
         DatagramFlags::from_raw(self.flags & !WSK_FLAG_AT_DISPATCH_LEVEL)
@@ -175,6 +189,7 @@ impl<'call> DatagramIndication<'call> {
     ///
     /// The indication comes back if the budget is exhausted, or if there is no memory: copy what is
     /// needed.
+    #[doc(alias = "WskRelease")]
     pub fn retain(
         self,
         budget: &RetainBudget,

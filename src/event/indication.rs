@@ -7,7 +7,7 @@
 use core::{fmt, marker::PhantomData, ptr::NonNull};
 
 use wsk_sys::{
-    WSK_DATA_INDICATION, WSK_FLAG_RELEASE_ASAP,
+    WSK_DATA_INDICATION, WSK_FLAG_ENTIRE_MESSAGE, WSK_FLAG_RELEASE_ASAP,
     wdk_sys::{NTSTATUS, STATUS_DATA_NOT_ACCEPTED, STATUS_PENDING, STATUS_SUCCESS, ULONG},
 };
 
@@ -109,8 +109,17 @@ impl<'call> Indication<'call> {
         self.data
     }
 
+    /// Whether the sender marked the end of this data as the end of something: over TCP, it was
+    /// pushed. A hint, since the stream has no messages.
+    #[must_use]
+    #[doc(alias = "WSK_FLAG_ENTIRE_MESSAGE")]
+    pub fn is_entire_message(&self) -> bool {
+        self.flags & WSK_FLAG_ENTIRE_MESSAGE != 0
+    }
+
     /// Whether WSK asks to have the memory back soon; it is not retained then.
     #[must_use]
+    #[doc(alias = "WSK_FLAG_RELEASE_ASAP")]
     pub fn is_wanted_back_soon(&self) -> bool {
         self.flags & WSK_FLAG_RELEASE_ASAP != 0
     }
@@ -143,6 +152,7 @@ impl<'call> Indication<'call> {
     ///
     /// The indication comes back if the budget is exhausted, if there is no memory, or if WSK
     /// [wants it back soon](Self::is_wanted_back_soon): copy what is needed.
+    #[doc(alias = "WskRelease")]
     pub fn retain(
         self,
         budget: &RetainBudget,

@@ -22,7 +22,10 @@ use super::{
 use crate::{
     addr::SocketAddress,
     mem::arc::PoolArc,
-    op::{core::CoreRef, handler::Handler},
+    op::{
+        core::CoreRef,
+        handler::{Attend, Handler},
+    },
     status::Result,
 };
 
@@ -65,7 +68,7 @@ pub trait ListenEvents: Send + Sync + 'static {
     }
 
     /// Somebody wants to connect: before the connection is established. Called if the listener
-    /// accepts [conditionally](crate::ListenSocket::set_conditional_accept). Lets everybody in
+    /// accepts [conditionally](crate::ListenSocket::open_conditional). Lets everybody in
     /// unless implemented.
     #[doc(alias = "WskInspectEvent")]
     fn inspect<'call>(&self, request: InspectRequest<'call>) -> Verdict<'call> {
@@ -87,7 +90,8 @@ pub trait ListenEvents: Send + Sync + 'static {
         let _ = id;
     }
 
-    /// The socket is dead: close it soon. Called once at most.
+    /// The socket is dead: close it soon. Or it was closed, and WSK says that this has failed: then
+    /// the handler is never dropped, as WSK may still call it [wsk 10.7]. Called once at most.
     fn dead(&self) {}
 }
 
@@ -109,7 +113,9 @@ impl<H: ListenEvents> Listening<H> {
         // SAFETY: the callbacks of this table take the handler for a `Listening<H>`.
         unsafe { Handler::new(this, Table::<H>::DISPATCH) }
     }
+}
 
+impl<H: ListenEvents> Attend for Listening<H> {
     fn report_death(&self) {
         if !self.dead.swap(true, Ordering::Relaxed) {
             self.handler.dead();

@@ -54,6 +54,8 @@ pub trait ClientModule<N: Npi>: Send + Sync + 'static {
     /// # Errors
     ///
     /// Whatever keeps this module from attaching: [`failed`](Self::failed) hears of it as well.
+    #[doc(alias = "ClientAttachProvider")]
+    #[doc(alias = "NmrClientAttachProvider")]
     fn offered(
         &self,
         provider: &Instance<'_, N::ProviderCharacteristics>,
@@ -79,6 +81,8 @@ pub trait ClientModule<N: Npi>: Send + Sync + 'static {
     /// leave. Nobody gets in any more. Must not wait.
     ///
     /// IRQL: <= DISPATCH_LEVEL, on any thread.
+    #[doc(alias = "ClientDetachProvider")]
+    #[doc(alias = "NmrClientDetachProviderComplete")]
     fn detaching(&self, context: &Self::Context, binding: &Binding<N, AsClient>) {
         let _ = (context, binding);
     }
@@ -87,7 +91,8 @@ pub trait ClientModule<N: Npi>: Send + Sync + 'static {
 /// How a client attaches to a provider.
 #[derive(Debug)]
 pub struct ClientOffer<N: Npi, C: 'static> {
-    /// What the functions of the tables work on.
+    /// What the functions of the tables work on, until the binding has been cleaned up.
+    #[doc(alias = "ClientCleanupBindingContext")]
     pub context: C,
     /// The functions that the provider may call: of one version after the other, as long as the
     /// provider has no interface for it [wsk 12.7].

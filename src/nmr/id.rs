@@ -110,7 +110,7 @@ impl fmt::Debug for Guid {
     }
 }
 
-/// What names a module.
+/// What names a module. Equal as `NmrIsEqualNpiModuleId` has it.
 ///
 /// [NPI_MODULEID](https://learn.microsoft.com/windows-hardware/drivers/ddi/netiodef/ns-netiodef-npi_moduleid)
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -268,5 +268,22 @@ mod tests {
         let mut unknown = ModuleId::InterfaceLuid(1).to_raw();
         unknown.Type = 3;
         assert_eq!(ModuleId::from_raw(&unknown), None);
+    }
+
+    #[test]
+    fn module_ids_are_equal_as_the_interface_has_it() {
+        let ids = [
+            ModuleId::Guid(Guid::from_u128(DIGITS)),
+            ModuleId::Guid(Guid::from_u128(DIGITS + 1)),
+            ModuleId::Guid(Guid::from_u128(1)),
+            ModuleId::InterfaceLuid(1),
+            ModuleId::InterfaceLuid(1 << 32),
+        ];
+        for (a, b) in ids.iter().flat_map(|a| ids.iter().map(move |b| (a, b))) {
+            let (mut first, mut second) = (a.to_raw(), b.to_raw());
+            // SAFETY: two valid identifiers.
+            let same = unsafe { wsk_sys::NmrIsEqualNpiModuleId(&raw mut first, &raw mut second) };
+            assert_eq!(a == b, same != 0, "{a:?} {b:?}");
+        }
     }
 }

@@ -48,6 +48,7 @@ pub trait ProviderModule<N: Npi>: Send + Sync + 'static {
     ///
     /// Whatever keeps this module from agreeing: [`failed`](Self::failed) hears of it as well, and
     /// the client is given the status.
+    #[doc(alias = "ProviderAttachClient")]
     fn offered(
         &self,
         client: &Instance<'_, N::ClientCharacteristics>,
@@ -66,6 +67,8 @@ pub trait ProviderModule<N: Npi>: Send + Sync + 'static {
     /// leave. Nobody gets in any more. Must not wait.
     ///
     /// IRQL: <= DISPATCH_LEVEL, on any thread.
+    #[doc(alias = "ProviderDetachClient")]
+    #[doc(alias = "NmrProviderDetachClientComplete")]
     fn detaching(&self, context: &Self::Context, binding: &Binding<N, AsProvider>) {
         let _ = (context, binding);
     }
@@ -74,7 +77,8 @@ pub trait ProviderModule<N: Npi>: Send + Sync + 'static {
 /// How a provider agrees to a client.
 #[derive(Debug)]
 pub struct ProviderOffer<N: Npi, C: 'static> {
-    /// What the functions of the table work on.
+    /// What the functions of the table work on, until the binding has been cleaned up.
+    #[doc(alias = "ProviderCleanupBindingContext")]
     pub context: C,
     /// The functions that the client may call.
     pub table: Table<N::ProviderDispatch, C>,

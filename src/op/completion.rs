@@ -93,7 +93,8 @@ pub(super) unsafe fn complete(slot: NonNull<Slot>, completion: Completion) {
     unsafe { finish(slot, completion) };
 }
 
-/// Drops the handler of a closed socket and the contexts of its extensions, and ends the close.
+/// Disposes of the handler of a closed socket and of the contexts of its extensions, and ends the
+/// close.
 ///
 /// # Safety
 ///
@@ -103,15 +104,12 @@ pub(super) unsafe fn end_close(slot: NonNull<Slot>) {
     let shared = unsafe { slot.as_ref() };
     // SAFETY: `held` is frozen until `finish`.
     let held = unsafe { &*shared.held.get() };
-    if let Some(held) = held {
-        // SAFETY: closed: no callback runs, and nobody else looks at the handler.
-        let handler = unsafe { (*held.core.handler.get()).take() };
-        drop(handler);
-        // SAFETY: closed.
-        unsafe { held.core.contexts.clear() };
-    }
     // SAFETY: completed, and ours until `finish`.
     let completion = unsafe { Completion::of(shared.packet.get().cast()) };
+    if let Some(held) = held {
+        // SAFETY: the close has completed like that; once (the caller's promise).
+        unsafe { held.core.dispose(completion) };
+    }
     // SAFETY: this is the IRP side (the caller's promise).
     unsafe { finish(slot, completion) };
 }

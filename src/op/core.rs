@@ -22,7 +22,7 @@ use core::{
     mem::MaybeUninit,
     ops::Deref,
     ptr::{NonNull, null_mut},
-    sync::atomic::{AtomicPtr, AtomicU8, AtomicU32, AtomicUsize, Ordering},
+    sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicUsize, Ordering},
 };
 
 use wsk_sys::{
@@ -68,6 +68,8 @@ pub(crate) struct Core {
     pub(super) handler: UnsafeCell<Option<Handler>>,
     /// Whether there is one by now: a connection may get it later.
     pub(super) attendance: Attendance,
+    /// The close has completed, and the DPC does the rest.
+    pub(super) is_ending: AtomicBool,
     /// Does what a completion routine must not: closes an orphan, or drops the handler.
     pub(super) dpc: UnsafeCell<MaybeUninit<KDPC>>,
     spare: SpinLock<Option<NonNull<Slot>>>,
@@ -200,8 +202,11 @@ impl CoreRef {
         let prepared = unsafe { core.close.prepare(Arguments::none()) };
         // SAFETY: no call runs and none begins any more [wsk 10.1, 10.3]; this is the only close.
         let status = unsafe { calls::close_socket(category, core.socket(), &prepared) };
-        // SAFETY: prepared above; `core` keeps the slot.
-        unsafe { core.close.returned(status) }
+        // If the DPC does the rest, WSK had the IRP, and the slot may be at its end by now.
+        if !core.is_ending.load(Ordering::Acquire) {
+            // SAFETY: prepared above; `core` keeps the slot.
+            unsafe { core.close.returned(status) }
+        }
     }
 }
 
@@ -358,6 +363,7 @@ impl Outstanding {
             close: Slot::new(),
             attendance: Attendance::new(handler.is_some()),
             handler: UnsafeCell::new(handler),
+            is_ending: AtomicBool::new(false),
             dpc: UnsafeCell::new(MaybeUninit::uninit()),
             spare: SpinLock::new(None),
             slots: AtomicU32::new(0),

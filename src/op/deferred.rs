@@ -1,6 +1,6 @@
 //! What completions leave to a DPC: closing a socket that arrived for nobody, since a completion
-//! routine calls no WSK function [wsk 3.9], and dropping the handler of a socket that is gone,
-//! since that is code of the driver's.
+//! routine calls no WSK function [wsk 3.9], and dropping the handler of a socket that is gone, or
+//! telling it that the close has failed, since that is code of the driver's.
 //!
 //! A core has one DPC. Its uses follow each other: a core either never gets a socket, and then its
 //! handler may have to be dropped; or it gets one, which may be an orphan, and is closed later.
@@ -11,7 +11,9 @@
 use core::{
     ffi::c_void,
     mem::ManuallyDrop,
+    ops::Deref,
     ptr::{NonNull, null_mut},
+    sync::atomic::Ordering,
 };
 
 use wsk_sys::{
@@ -28,7 +30,7 @@ use super::{
     slot::Slot,
     unattended,
 };
-use crate::mem::arc::PoolArc;
+use crate::{callback::Mark, irql, mem::arc::PoolArc};
 
 type Routine = unsafe extern "C" fn(*mut KDPC, PVOID, PVOID, PVOID);
 
@@ -42,6 +44,27 @@ impl Core {
         unsafe { KeInitializeDpc(dpc, Some(routine), context) };
         // SAFETY: just initialised.
         unsafe { KeInsertQueueDpc(dpc, null_mut(), null_mut()) };
+    }
+
+    /// Drops the handler and the contexts of extensions; if the close has failed, leaves them where
+    /// callbacks find them, and tells the handler that it is over.
+    ///
+    /// # Safety
+    ///
+    /// The close has completed like that, and this is called once.
+    pub(super) unsafe fn dispose(&self, completion: Completion) {
+        if completion.status.is_success() {
+            // SAFETY: no callback runs any more [wsk 10.2], and nobody else looks.
+            let handler = unsafe { (*self.handler.get()).take() };
+            drop(handler);
+            // SAFETY: closed.
+            unsafe { self.contexts.clear() };
+            return;
+        }
+        // SAFETY: only read, here and by callbacks that may still come.
+        if let Some(handler) = unsafe { &*self.handler.get() } {
+            handler.report_death();
+        }
     }
 
     /// The handler, within a callback.
@@ -59,21 +82,40 @@ impl Core {
     }
 }
 
+/// The core of the socket whose callback runs.
+pub(crate) struct Callback {
+    core: ManuallyDrop<CoreRef>,
+    _mark: Mark,
+}
+
+impl Deref for Callback {
+    type Target = CoreRef;
+
+    fn deref(&self) -> &CoreRef {
+        &self.core
+    }
+}
+
 impl CoreRef {
     /// Whether events can be delivered.
     pub(crate) fn has_handler(&self) -> bool {
         self.attendance.is_there()
     }
 
-    /// The core that WSK was given as a socket's context, for the duration of a callback.
+    /// The core that WSK was given as a socket's context, for the duration of a callback, in which
+    /// nothing can be waited for.
     ///
     /// # Safety
     ///
     /// `context` is what [`client_side`](Self::client_side) gave, for a socket that is not closed
     /// yet [wsk 10.3].
-    pub(crate) unsafe fn of_callback(context: PVOID) -> ManuallyDrop<Self> {
+    pub(crate) unsafe fn of_callback(context: PVOID) -> Callback {
         // SAFETY: points to a core that the close slot keeps; no reference is given up.
-        ManuallyDrop::new(Self(unsafe { PoolArc::from_raw(context.cast()) }))
+        let core = ManuallyDrop::new(Self(unsafe { PoolArc::from_raw(context.cast()) }));
+        Callback {
+            core,
+            _mark: irql::enter_callback(),
+        }
     }
 
     /// What WSK is given as the socket's context and table of callbacks.
@@ -96,25 +138,24 @@ impl CoreRef {
         }
     }
 
-    /// The close has completed, and so all callbacks have returned [wsk 10.2]. True: a DPC drops
-    /// the handler and the contexts of extensions, and then ends the close.
+    /// The close has completed, and so all callbacks have returned [wsk 10.2]. True: a DPC
+    /// [disposes](Core::dispose) of the handler and the contexts of extensions, and then ends the
+    /// close.
     ///
     /// # Safety
     ///
     /// Called by the IRP side of the close slot, once.
     pub(super) unsafe fn closed(&self, completion: Completion) -> bool {
-        // SAFETY: no callback runs any more, and nobody else looks.
-        let handler = unsafe { &mut *self.handler.get() };
+        if !completion.status.is_success() {
+            // The provider may still call back [wsk 10.7]: all that it could reach stays for good.
+            core::mem::forget(self.clone());
+        }
+        // SAFETY: the caller is the only one to take it.
+        let handler = unsafe { &*self.handler.get() };
         if handler.is_none() && self.contexts.is_empty() {
             return false;
         }
-        if !completion.status.is_success() {
-            // The provider may still call back [wsk 10.7]: handler, contexts and core stay for
-            // good.
-            core::mem::forget(handler.take());
-            core::mem::forget(self.clone());
-            return false;
-        }
+        self.is_ending.store(true, Ordering::Release);
         let slot = core::ptr::from_ref(&self.close).cast_mut().cast();
         // SAFETY: the slot keeps the core until `finish`, which the DPC calls; if the DPC was an
         // orphan's before, it has run, since that has called the close.

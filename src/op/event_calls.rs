@@ -89,9 +89,9 @@ pub(crate) fn disable_event_of(core: &CoreRef, interface: &'static NPIID, event:
 }
 
 /// WskControlSocket with `SO_CONDITIONAL_ACCEPT`, before the bind [wsk 7.6].
-pub(crate) fn set_conditional_accept(core: &CoreRef, on: bool) -> Started {
+pub(crate) fn set_conditional_accept(core: &CoreRef) -> Started {
     let mut arguments = Arguments::none();
-    arguments.put_extra(ULONG::from(on));
+    arguments.put_extra(ULONG::from(true));
     set_option(core, SO_CONDITIONAL_ACCEPT, arguments)
 }
 

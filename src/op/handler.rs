@@ -11,14 +11,21 @@ use core::{ffi::c_void, ptr::NonNull};
 
 use crate::{mem::pool, status::Result};
 
+/// What callbacks work on.
+pub(crate) trait Attend: Send + Sync + 'static {
+    /// The socket is dead, whoever says so: tells the driver, once. IRQL <= DISPATCH_LEVEL.
+    fn report_death(&self);
+}
+
 /// A handler and the client dispatch table of its type.
 ///
 /// # Invariants
 ///
-/// `value` came from `pool::allocate` for the type that `drop_value` and `table` were made for.
+/// `value` came from `pool::allocate` for the type that the other members were made for.
 pub(crate) struct Handler {
     value: NonNull<()>,
     drop_value: unsafe fn(NonNull<()>),
+    report_death: unsafe fn(NonNull<()>),
     table: NonNull<c_void>,
 }
 
@@ -34,14 +41,12 @@ impl Handler {
     ///
     /// `table` is a client dispatch table of the category that the handler will be used for, whose
     /// callbacks take the handler of their socket for an `H`.
-    pub(crate) unsafe fn new<H, T>(value: H, table: &'static T) -> Result<Self>
-    where
-        H: Send + Sync + 'static,
-    {
+    pub(crate) unsafe fn new<H: Attend, T>(value: H, table: &'static T) -> Result<Self> {
         let value = pool::allocate(value)?;
         Ok(Self {
             value: value.cast(),
             drop_value: drop_value::<H>,
+            report_death: report_death::<H>,
             table: NonNull::from(table).cast(),
         })
     }
@@ -49,6 +54,12 @@ impl Handler {
     /// What WSK is given.
     pub(crate) fn table(&self) -> *const c_void {
         self.table.as_ptr()
+    }
+
+    /// See [`Attend::report_death`].
+    pub(super) fn report_death(&self) {
+        // SAFETY: by the invariants.
+        unsafe { (self.report_death)(self.value) }
     }
 
     /// The value.
@@ -68,6 +79,14 @@ impl Handler {
 unsafe fn drop_value<H>(value: NonNull<()>) {
     // SAFETY: the caller's promise.
     unsafe { pool::free(value.cast::<H>()) }
+}
+
+/// # Safety
+///
+/// `value` came from `pool::allocate` for an `H`, and is not freed yet.
+unsafe fn report_death<H: Attend>(value: NonNull<()>) {
+    // SAFETY: the caller's promise; a handler is shared by callbacks.
+    unsafe { value.cast::<H>().as_ref() }.report_death();
 }
 
 impl Drop for Handler {

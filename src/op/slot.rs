@@ -321,13 +321,16 @@ impl Slot {
     /// Prepared, and called once with what the call returned; the handle side, or a reference to
     /// the core, still holds the slot.
     pub(crate) unsafe fn returned(&self, status: NTSTATUS) {
+        let status = Status::from_raw(status);
+        if !self.may_be_left(status) {
+            return;
+        }
         // The list of receives keeps one in flight that WSK is done with.
         if let Some(core) = self.receiver()
             && core.is_received(NonNull::from(self))
         {
             return;
         }
-        let status = Status::from_raw(status);
         // SAFETY: the slot's own IRP, prepared with one stack location, and the caller's promise.
         if unsafe { self.was_left(self.packet.get().cast(), 2, status) } {
             let failed = Completion {
@@ -347,13 +350,14 @@ impl Slot {
     /// `irp` was prepared for this slot, and the call has returned `status`; the handle side, or a
     /// reference to the core, still holds the slot.
     pub(super) unsafe fn was_left(&self, irp: PIRP, location: CCHAR, status: Status) -> bool {
-        if status.is_success() || !self.handshake.is_in_flight() {
-            return false;
-        }
         // SAFETY: not completed, so that the IRP is still there; whoever has taken it changed this
         // byte before it returned, and an error was returned, so that nobody works on it now
         // [wsk 3.5, 3.14].
-        unsafe { (*irp).CurrentLocation == location }
+        self.may_be_left(status) && unsafe { (*irp).CurrentLocation == location }
+    }
+
+    fn may_be_left(&self, status: Status) -> bool {
+        !status.is_success() && self.handshake.is_in_flight()
     }
 
     /// The core of a receive whose result was not taken. Either side.

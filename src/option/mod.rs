@@ -226,7 +226,7 @@ options! {
     BROADCAST: Flag, OfDatagrams = SO_BROADCAST, Any;
 
     /// Whether connections are inspected before they are established: to be set by
-    /// [`set_conditional_accept`](crate::ListenSocket::set_conditional_accept).
+    /// [`open_conditional`](crate::ListenSocket::open_conditional).
     /// `SO_CONDITIONAL_ACCEPT`
     ///
     /// [SO_CONDITIONAL_ACCEPT](https://learn.microsoft.com/windows-hardware/drivers/network/so-conditional-accept)

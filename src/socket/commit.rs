@@ -11,28 +11,29 @@ use core::{
 use super::{
     connection::ConnectionSocket,
     listen::ListenSocket,
-    request::{Connect, FromSocket, Listen, Silence},
+    request::{Connect, ConnectWithData, FromSocket, Listen, Silence},
     silent::SilentSocket,
     stream::StreamSocket,
 };
 use crate::{
     irql::Passive,
+    mem::buffer::Buffer,
     op::operation::{Operation, Request},
     status::{Error, Result},
 };
 
 mod sealed {
-    use super::{Request, Result};
+    use super::Request;
 
     /// A request that makes something else of a socket.
-    pub trait Commits: Request<Output = Result<()>> {
+    pub trait Commits: Request {
         /// What it is made of.
         type From;
-        /// What it becomes.
-        type Into;
+        /// What comes of both.
+        type Committed;
 
-        /// The request has succeeded.
-        fn commit(from: Self::From) -> Self::Into;
+        /// The request has ended.
+        fn commit(output: Self::Output, from: Self::From) -> Self::Committed;
     }
 }
 
@@ -42,10 +43,13 @@ macro_rules! commits {
     ($($request:ident: $from:ident => $into:ident;)*) => {$(
         impl Commits for $request {
             type From = $from;
-            type Into = $into;
+            type Committed = Committed<$into, $from>;
 
-            fn commit(from: $from) -> $into {
-                $into::from_socket(from.socket)
+            fn commit(result: Result<()>, from: $from) -> Committed<$into, $from> {
+                match result {
+                    Ok(()) => Ok($into::from_socket(from.socket)),
+                    Err(error) => Err((error, from)),
+                }
             }
         }
     )*};
@@ -57,10 +61,20 @@ commits! {
     Silence: ConnectionSocket => SilentSocket;
 }
 
+impl Commits for ConnectWithData {
+    type From = StreamSocket;
+    type Committed = (Committed<ConnectionSocket, StreamSocket>, Buffer);
+
+    fn commit(output: (Result<()>, Buffer), from: StreamSocket) -> Self::Committed {
+        let (result, data) = output;
+        (Connect::commit(result, from), data)
+    }
+}
+
 /// A socket on its way to become another kind of socket: to be awaited or waited for.
 ///
-/// It gives what the socket has become, or why not, and the socket as it was. Dropping it closes
-/// the socket.
+/// It gives what the socket has become, or why not, and the socket as it was; and the buffer, if
+/// one was sent. Dropping it closes the socket.
 #[must_use = "dropping it closes the socket"]
 pub struct Commit<R: Commits> {
     operation: Operation<R>,
@@ -68,7 +82,7 @@ pub struct Commit<R: Commits> {
     socket: Option<R::From>,
 }
 
-type Committed<R> = core::result::Result<<R as Commits>::Into, (Error, <R as Commits>::From)>;
+type Committed<Into, From> = core::result::Result<Into, (Error, From)>;
 
 impl<R: Commits> Commit<R> {
     pub(super) fn new(operation: Operation<R>, socket: R::From) -> Self {
@@ -96,7 +110,7 @@ impl<R: Commits> Commit<R> {
     /// # Panics
     ///
     /// If the result was taken by polling before.
-    pub fn wait(self, passive: Passive) -> Committed<R> {
+    pub fn wait(self, passive: Passive) -> R::Committed {
         let Self { operation, socket } = self;
         conclude::<R>(operation.wait(passive), socket)
     }
@@ -113,7 +127,7 @@ impl<R: Commits> Commit<R> {
     /// # Panics
     ///
     /// If the result was taken by polling before.
-    pub fn wait_timeout(self, timeout: Duration, passive: Passive) -> Committed<R> {
+    pub fn wait_timeout(self, timeout: Duration, passive: Passive) -> R::Committed {
         let Self { operation, socket } = self;
         conclude::<R>(operation.wait_timeout(timeout, passive), socket)
     }
@@ -123,7 +137,7 @@ impl<R: Commits> Future for Commit<R>
 where
     R::From: Unpin,
 {
-    type Output = Committed<R>;
+    type Output = R::Committed;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
@@ -139,10 +153,6 @@ impl<R: Commits> fmt::Debug for Commit<R> {
     }
 }
 
-fn conclude<R: Commits>(result: Result<()>, socket: Option<R::From>) -> Committed<R> {
-    let socket = socket.expect("there until the result is");
-    match result {
-        Ok(()) => Ok(R::commit(socket)),
-        Err(error) => Err((error, socket)),
-    }
+fn conclude<R: Commits>(output: R::Output, socket: Option<R::From>) -> R::Committed {
+    R::commit(output, socket.expect("there until the result is"))
 }

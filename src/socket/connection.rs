@@ -456,8 +456,8 @@ impl ConnectionSocket {
 
     /// Ends one event. Completes when it is off and no callback for it runs any more.
     ///
-    /// IRQL: <= DISPATCH_LEVEL. In a callback it may be called, but not waited for, which would
-    /// wait for itself [wsk 6.5].
+    /// IRQL: <= DISPATCH_LEVEL. In a callback it may be started, for a task to await, but not
+    /// waited for: see [`Passive`](crate::Passive).
     ///
     /// # Errors
     ///

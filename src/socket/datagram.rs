@@ -418,10 +418,10 @@ impl DatagramSocket {
         event_calls::enable_events(self.socket.core(), WSK_EVENT_RECEIVE_FROM)
     }
 
-    /// Lets no more events come. Completes when none is being delivered any more, so that waiting
-    /// for it in the handler never ends [wsk 6.5].
+    /// Lets no more events come. Completes when none is being delivered any more [wsk 6.5].
     ///
-    /// IRQL: <= DISPATCH_LEVEL.
+    /// IRQL: <= DISPATCH_LEVEL. In a callback it may be started, for a task to await, but not
+    /// waited for: see [`Passive`](crate::Passive).
     ///
     /// # Errors
     ///

@@ -181,8 +181,9 @@ impl<N: Npi> Extension<N> {
 
     /// Disables one event. Completes when no callback for it runs any more.
     ///
-    /// IRQL: <= DISPATCH_LEVEL. In a callback it may be called, but not waited for, which would
-    /// wait for itself [wsk 6.5].
+    /// IRQL: <= DISPATCH_LEVEL. In a callback it may be started, but must not be waited for, which
+    /// would be to wait for itself [wsk 6.5]. The extension calls its client directly: that a
+    /// [`Passive`](crate::Passive) is made there, this library cannot prevent.
     ///
     /// # Errors
     ///

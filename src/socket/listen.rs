@@ -1,4 +1,4 @@
-//! Listening sockets that accept by call.
+//! Listening sockets.
 //!
 //! Two `WskAccept` requests at once have hung Windows, so a listener has at most one in flight:
 //! accepting takes the listener exclusively, and the request stays with the listener when the
@@ -16,11 +16,11 @@ use core::{
 use wsk_sys::WSK_EVENT_ACCEPT;
 
 use super::{
+    conditional::OpenConditional,
     handle::{Closer, Socket, no_handler},
     open::OpenOptions,
     request::{
         AcceptConnection, Accepted, Bind, Close, DisableEvent, FromSocket, LocalAddress, Open,
-        SetOption,
     },
 };
 use crate::{
@@ -85,13 +85,14 @@ impl ListenSocket {
     ///
     /// [PFN_WSK_SOCKET](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_socket)
     #[doc(alias = "WskSocket")]
+    #[doc(alias = "WSK_FLAG_LISTEN_SOCKET")]
     pub fn open(provider: &Provider, family: AddressFamily) -> Operation<Open<Self>> {
         OpenOptions::new().listen(provider, family)
     }
 
     /// Opens a listening TCP socket with a handler for its events. None is enabled yet: see
-    /// [`enable_accept_events`](Self::enable_accept_events) and
-    /// [`set_conditional_accept`](Self::set_conditional_accept).
+    /// [`enable_accept_events`](Self::enable_accept_events). Who wants to connect is not inspected:
+    /// see [`open_conditional`](Self::open_conditional).
     ///
     /// IRQL: <= DISPATCH_LEVEL.
     ///
@@ -106,27 +107,41 @@ impl ListenSocket {
         OpenOptions::new().listen_with(provider, family, handler)
     }
 
-    /// Has connections inspected before they are established: [`ListenEvents::inspect`] decides. To
-    /// be set before [`bind`](Self::bind); there is no way back while the socket lives [wsk 6.1,
-    /// 7.6].
+    /// Opens a listening TCP socket that has connections inspected before they are established:
+    /// [`ListenEvents::inspect`] decides, from [`bind`](Self::bind) on. There is no other moment
+    /// for this, and no way back while the socket lives [wsk 6.1, 7.6].
+    ///
+    /// ```no_run
+    /// # use core::net::SocketAddr;
+    /// # use wsk::{AddressFamily, ListenEvents, ListenSocket, Provider};
+    /// # async fn f(
+    /// #     provider: &Provider, address: SocketAddr, guard: impl ListenEvents,
+    /// # ) -> wsk::Result<()> {
+    /// let family = AddressFamily::of(&address);
+    /// let mut listener = ListenSocket::open_conditional(provider, family, guard).await?;
+    /// listener.bind(address).await?;
+    /// let accepted = listener.accept().await?; // somebody whom `guard` has let in
+    /// # drop(accepted);
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// IRQL: <= DISPATCH_LEVEL.
     ///
     /// # Errors
     ///
-    /// [`InvalidState`](crate::ErrorKind::InvalidState): bound already, or opened without a
-    /// handler; [`NotSupported`](crate::ErrorKind::NotSupported) by this transport; or what
-    /// `WskControlSocket` says.
+    /// As [`open_with`](Self::open_with); or what `WskControlSocket` says, as
+    /// [`NotSupported`](crate::ErrorKind::NotSupported) for a transport that cannot. There is no
+    /// socket then.
     ///
     /// [SO_CONDITIONAL_ACCEPT](https://learn.microsoft.com/windows-hardware/drivers/network/so-conditional-accept)
     #[doc(alias = "SO_CONDITIONAL_ACCEPT")]
-    pub fn set_conditional_accept(&self) -> Operation<SetOption> {
-        let core = self.socket.core();
-        Operation::new(if core.has_handler() {
-            event_calls::set_conditional_accept(core, true)
-        } else {
-            Err(no_handler().into())
-        })
+    pub fn open_conditional<H: ListenEvents>(
+        provider: &Provider,
+        family: AddressFamily,
+        handler: H,
+    ) -> OpenConditional {
+        OpenOptions::new().listen_conditional(provider, family, handler)
     }
 
     /// Has connections delivered to [`ListenEvents::accept`], after [`bind`](Self::bind). A pending
@@ -145,6 +160,7 @@ impl ListenSocket {
     ///
     /// [SO_WSK_EVENT_CALLBACK](https://learn.microsoft.com/windows-hardware/drivers/network/so-wsk-event-callback)
     #[doc(alias = "SO_WSK_EVENT_CALLBACK")]
+    #[doc(alias = "WSK_EVENT_ACCEPT")]
     pub fn enable_accept_events(&self, inherited: ConnectionEventSet) -> Result<()> {
         let core = self.socket.core();
         if !core.has_handler() {
@@ -156,8 +172,8 @@ impl ListenSocket {
     /// Ends accepting by event. Completes when no accept callback runs any more: from then on
     /// connections come by [`accept`](Self::accept) only. None is lost meanwhile.
     ///
-    /// IRQL: <= DISPATCH_LEVEL. In a callback it may be called, but not waited for, which would
-    /// wait for itself [wsk 6.5].
+    /// IRQL: <= DISPATCH_LEVEL. In a callback it may be started, for a task to await, but not
+    /// waited for, which would be to wait for itself [wsk 6.5]: there is no [`Passive`] for it.
     ///
     /// # Errors
     ///

@@ -4,6 +4,7 @@ use core::net::SocketAddr;
 
 use super::{
     basic::BasicSocket,
+    conditional::OpenConditional,
     connection::ConnectionSocket,
     datagram::DatagramSocket,
     listen::ListenSocket,
@@ -130,6 +131,22 @@ impl OpenOptions {
             Ok(handler) => self.open(provider, Kind::tcp(Category::Listen, family), Some(handler)),
             Err(error) => Operation::new(Err(error.into())),
         }
+    }
+
+    /// As [`ListenSocket::open_conditional`].
+    ///
+    /// IRQL: <= DISPATCH_LEVEL.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn listen_conditional<H: ListenEvents>(
+        &self,
+        provider: &Provider,
+        family: AddressFamily,
+        handler: H,
+    ) -> OpenConditional {
+        OpenConditional::new(self.listen_with(provider, family, handler))
     }
 
     /// As [`ConnectionSocket::open`].

@@ -6,10 +6,11 @@ use super::{
     commit::Commit,
     handle::{Closer, Socket},
     open::OpenOptions,
-    request::{Bind, Close, Connect, FromSocket, Listen, LocalAddress, Open},
+    request::{Bind, Close, Connect, ConnectWithData, FromSocket, Listen, LocalAddress, Open},
 };
 use crate::{
     addr::AddressFamily,
+    mem::buffer::Buffer,
     op::{
         calls::{address, connection},
         operation::Operation,
@@ -137,6 +138,24 @@ impl StreamSocket {
     #[doc(alias = "WskConnect")]
     pub fn connect(self, remote: SocketAddr) -> Commit<Connect> {
         let operation = Operation::new(connection::connect(self.socket.core(), remote));
+        Commit::new(operation, self)
+    }
+
+    /// Connects to `remote`, from the address it is bound to, and sends `data` as its first bytes,
+    /// no more than 65535: see
+    /// [`ConnectionSocket::connect_with_data`](crate::ConnectionSocket::connect_with_data).
+    ///
+    /// IRQL: <= DISPATCH_LEVEL.
+    ///
+    /// # Errors
+    ///
+    /// As there. The buffer always comes back, and the socket with an error.
+    ///
+    /// [PFN_WSK_CONNECT_EX](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_connect_ex)
+    #[doc(alias = "WskConnectEx")]
+    pub fn connect_with_data(self, remote: SocketAddr, data: Buffer) -> Commit<ConnectWithData> {
+        let core = self.socket.core();
+        let operation = Operation::new(connection::connect_ex(core, remote, data));
         Commit::new(operation, self)
     }
 

@@ -1,6 +1,6 @@
 //! The other macros and inline functions of the kernel's headers that users of this crate need.
 
-// UNSAFETY: they write through pointers.
+// UNSAFETY: they write through pointers, and one is an export.
 #![expect(unsafe_code, reason = "pointer access to kernel structures")]
 #![expect(non_snake_case, reason = "the names of the C headers")]
 #![expect(
@@ -11,9 +11,17 @@
 use core::ptr;
 
 use wdk_sys::{
-    HANDLE, KSPIN_LOCK, OBJECT_ATTRIBUTES, PKSPIN_LOCK, POBJECT_ATTRIBUTES, PSECURITY_DESCRIPTOR,
-    PUNICODE_STRING, ULONG,
+    HANDLE, KSPIN_LOCK, OBJECT_ATTRIBUTES, PKSPIN_LOCK, PKTHREAD, POBJECT_ATTRIBUTES,
+    PSECURITY_DESCRIPTOR, PUNICODE_STRING, ULONG,
 };
+
+unsafe extern "C" {
+    /// The thread that this runs on, at any IRQL: what a DPC has interrupted, if this is one.
+    ///
+    /// Inline in some headers; an export everywhere.
+    // SAFETY: it reads the processor's own record of what it runs.
+    pub safe fn KeGetCurrentThread() -> PKTHREAD;
+}
 
 /// The value of a spin lock that no one holds, for a lock that is part of a constant.
 pub const KSPIN_LOCK_UNOWNED: KSPIN_LOCK = 0;

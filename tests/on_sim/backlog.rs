@@ -3,8 +3,7 @@
 use std::time::Duration;
 
 use wsk::{
-    AddressFamily, Backlog, ConnectionEventSet, Decision, ErrorKind, ListenSocket, WhenFull,
-    WhenInspecting,
+    Backlog, ConnectionEventSet, Decision, ErrorKind, ListenSocket, WhenFull, WhenInspecting,
 };
 use wsk_sim::Sim;
 
@@ -13,13 +12,7 @@ use crate::common::{Client, address, block_on, passive};
 const SCHEDULES: u64 = 300;
 
 fn listen(client: &Client, backlog: Backlog, conditional: bool) -> ListenSocket {
-    let listener = ListenSocket::open_with(&client.provider, AddressFamily::Inet, backlog);
-    let listener = listener.wait(passive()).expect("opened");
-    if conditional {
-        let set = listener.set_conditional_accept();
-        set.wait(passive()).expect("not bound yet");
-    }
-    listener.bind(address()).wait(passive()).expect("bound");
+    let listener = client.listen_with(backlog, conditional);
     let nothing = ConnectionEventSet::empty();
     listener.enable_accept_events(nothing).expect("bound");
     listener

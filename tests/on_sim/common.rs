@@ -14,8 +14,8 @@ use std::{
 };
 
 use wsk::{
-    Accepted, AddressFamily, Buffer, ConnectionSocket, ListenSocket, Passive, Provider,
-    Registration, Version,
+    Accepted, AddressFamily, Buffer, ConnectionSocket, ListenEvents, ListenSocket, Passive,
+    Provider, Registration, Version,
 };
 use wsk_sim::{Peer, Sim};
 
@@ -50,6 +50,20 @@ impl Client {
     pub fn listen(&self) -> ListenSocket {
         let listener = ListenSocket::open(&self.provider, AddressFamily::Inet);
         let listener = listener.wait(passive()).expect("opened");
+        listener.bind(address()).wait(passive()).expect("bound");
+        listener
+    }
+
+    /// A socket with a handler that listens at [`address`], and inspects who connects if it is
+    /// `conditional`. No event is enabled yet.
+    pub fn listen_with<H: ListenEvents>(&self, handler: H, conditional: bool) -> ListenSocket {
+        let family = AddressFamily::Inet;
+        let opened = if conditional {
+            ListenSocket::open_conditional(&self.provider, family, handler).wait(passive())
+        } else {
+            ListenSocket::open_with(&self.provider, family, handler).wait(passive())
+        };
+        let listener = opened.expect("opened");
         listener.bind(address()).wait(passive()).expect("bound");
         listener
     }

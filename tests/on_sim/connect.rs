@@ -225,10 +225,11 @@ fn send_with_flags_sends_or_says_that_the_flag_is_not_supported() {
         let send = connection.send_with(buffer(b"now"), SendFlags::NO_DELAY);
         assert_eq!(send.wait(passive()).0.expect("sent"), 3);
         assert_eq!(peer.read_exact(3).expect("sent"), b"now");
-        let send = connection.send_with(buffer(b"!"), SendFlags::from_raw(0x80));
-        let (sent, same) = send.wait(passive());
-        assert_eq!(sent.unwrap_err().kind(), ErrorKind::NotSupported);
-        assert_eq!(same[..], *b"!");
+        for flags in [SendFlags::OUT_OF_BAND, SendFlags::from_raw(0x80)] {
+            let (sent, same) = connection.send_with(buffer(b"!"), flags).wait(passive());
+            assert_eq!(sent.unwrap_err().kind(), ErrorKind::NotSupported);
+            assert_eq!(same[..], *b"!");
+        }
         drop((connection, peer));
         client.end();
     });
@@ -271,6 +272,31 @@ fn stream_socket_becomes_a_connection() {
         assert_eq!(remote, Ok(address()));
         let (read, write) = connection.into_split();
         check_connected(read.reunite(write).expect("one connection"), &peer);
+        drop((peer, server));
+        client.end();
+    });
+}
+
+/// [wsk 4.8, 9.4]
+#[test]
+fn stream_socket_connects_with_data_or_comes_back() {
+    wsk_sim::seeds(SCHEDULES, |sim| {
+        let client = Client::new();
+        let server = server(sim);
+        let socket = stream(&client);
+        socket.bind(any()).wait(passive()).expect("bound");
+        let connecting = socket.connect_with_data(nobody(), buffer(b"first "));
+        let (refused, same) = connecting.wait_timeout(LONG, passive());
+        let (error, socket) = refused.expect_err("nobody listens");
+        assert_eq!(error.kind(), ErrorKind::ConnectionRefused);
+        assert_eq!(same[..], *b"first ");
+        let connecting = block_on(sim, socket.connect_with_data(address(), same));
+        let (connected, same) = connecting;
+        let connection = connected.expect("connected");
+        assert_eq!(same[..], *b"first ");
+        let peer = server.accept();
+        assert_eq!(peer.read_exact(6).expect("sent"), b"first ");
+        check_connected(connection, &peer);
         drop((peer, server));
         client.end();
     });

@@ -14,8 +14,8 @@ use std::{
 };
 
 use wsk::{
-    AddressFamily, ConnectionEventSet, ConnectionSocket, InspectId, InspectRequest, Inspection,
-    ListenEvents, ListenSocket, Offer, Verdict,
+    ConnectionEventSet, ConnectionSocket, InspectId, InspectRequest, Inspection, ListenEvents,
+    ListenSocket, Offer, Verdict,
 };
 use wsk_sim::{Sim, Task};
 
@@ -192,11 +192,7 @@ impl ListenEvents for Judge {
 }
 
 fn listen(client: &Client, judge: &Judge) -> ListenSocket {
-    let opening = ListenSocket::open_with(&client.provider, AddressFamily::Inet, judge.clone());
-    let listener = opening.wait(passive()).expect("opened");
-    let conditional = listener.set_conditional_accept();
-    conditional.wait(passive()).expect("not bound yet");
-    listener.bind(address()).wait(passive()).expect("bound");
+    let listener = client.listen_with(judge.clone(), true);
     let nothing = ConnectionEventSet::empty();
     listener.enable_accept_events(nothing).expect("bound");
     listener
@@ -254,4 +250,45 @@ fn many_inspections_are_neither_lost_nor_doubled_nor_leaked() {
         "facts: {inspected} inspections, {accepted} accepted, {aborted} aborted, in {:.1?}",
         began.elapsed()
     );
+}
+
+/// Pends every request.
+#[derive(Clone, Default)]
+struct Keeper(Arc<Mutex<Vec<Inspection>>>);
+
+impl ListenEvents for Keeper {
+    fn inspect<'call>(&self, request: InspectRequest<'call>) -> Verdict<'call> {
+        let (verdict, inspection) = request.pend().expect("memory");
+        self.0.lock().expect("not poisoned").push(inspection);
+        verdict
+    }
+}
+
+// [wsk 7.9]: among this many, the simulator gives keys and serial numbers more than once.
+#[test]
+fn abort_is_of_the_one_inspection_with_both_parts_of_its_id() {
+    const PEERS: usize = 30;
+    wsk_sim::seeds(50, |sim| {
+        let client = Client::new();
+        let keeper = Keeper::default();
+        let listener = client.listen_with(keeper.clone(), true);
+        let peers = (0..PEERS).map(|_| sim.begin_to_connect(address()).expect("it listens"));
+        let mut peers: Vec<_> = peers.collect();
+        while keeper.0.lock().expect("not poisoned").len() < PEERS {
+            sim.sleep(Duration::from_millis(1));
+        }
+        let mut random = Random::new(sim.seed());
+        peers.retain(|_| random.below(3) > 0);
+        sim.sleep(Duration::from_secs(1));
+        let pended = std::mem::take(&mut *keeper.0.lock().expect("not poisoned"));
+        let ids: HashSet<_> = pended.iter().map(Inspection::id).collect();
+        assert_eq!(ids.len(), PEERS);
+        let here: HashSet<_> = peers.iter().map(|peer| Some(peer.local_addr())).collect();
+        for inspection in &pended {
+            let gave_up = !here.contains(&inspection.remote());
+            assert_eq!(inspection.is_aborted(), gave_up, "{inspection:?}");
+        }
+        drop((pended, peers, listener));
+        client.end();
+    });
 }

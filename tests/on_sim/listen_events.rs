@@ -88,14 +88,7 @@ impl ListenEvents for Recorder {
 }
 
 fn listen(client: &Client, recorder: &Recorder, conditional: bool) -> ListenSocket {
-    let family = AddressFamily::Inet;
-    let listener = ListenSocket::open_with(&client.provider, family, recorder.clone());
-    let listener = listener.wait(passive()).expect("opened");
-    if conditional {
-        let set = listener.set_conditional_accept();
-        set.wait(passive()).expect("not bound yet");
-    }
-    listener.bind(address()).wait(passive()).expect("bound");
+    let listener = client.listen_with(recorder.clone(), conditional);
     let nothing = ConnectionEventSet::empty();
     listener.enable_accept_events(nothing).expect("bound");
     listener
@@ -227,8 +220,6 @@ fn events_without_a_handler_are_refused() {
         let nothing = ConnectionEventSet::empty();
         let error = listener.enable_accept_events(nothing).expect_err("none");
         assert_eq!(error.kind(), ErrorKind::InvalidState);
-        let set = listener.set_conditional_accept().wait(passive());
-        assert_eq!(set.expect_err("none").kind(), ErrorKind::InvalidState);
         drop(listener);
         client.end();
     });

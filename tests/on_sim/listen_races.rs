@@ -9,8 +9,8 @@ use std::{
 };
 
 use wsk::{
-    AddressFamily, Backlog, ConnectionEventSet, ErrorKind, InspectRequest, Inspection,
-    ListenEvents, ListenSocket, Offer, Verdict, WhenFull, WhenInspecting,
+    Backlog, ConnectionEventSet, ErrorKind, InspectRequest, Inspection, ListenEvents, ListenSocket,
+    Offer, Verdict, WhenFull, WhenInspecting,
 };
 use wsk_sim::{Sim, Task, builder};
 
@@ -64,17 +64,6 @@ impl ListenEvents for Recorder {
     }
 }
 
-fn open<H: ListenEvents>(client: &Client, handler: H, conditional: bool) -> ListenSocket {
-    let opening = ListenSocket::open_with(&client.provider, AddressFamily::Inet, handler);
-    let listener = opening.wait(passive()).expect("opened");
-    if conditional {
-        let set = listener.set_conditional_accept();
-        set.wait(passive()).expect("not bound yet");
-    }
-    listener.bind(address()).wait(passive()).expect("bound");
-    listener
-}
-
 fn by_event(listener: &ListenSocket) {
     let nothing = ConnectionEventSet::empty();
     listener.enable_accept_events(nothing).expect("bound");
@@ -87,7 +76,7 @@ fn live_listener_switched_at_random_takes_each_connection_once() {
     builder().preempt_one_in(2).seeds(SCHEDULES, |sim| {
         let client = Client::new();
         let recorder = Recorder::default();
-        let mut listener = open(&client, recorder.clone(), false);
+        let mut listener = client.listen_with(recorder.clone(), false);
         let connecting = sim.clone();
         let peers = sim.spawn(move || {
             let peers = (0..PEERS).map(|_| {
@@ -134,7 +123,7 @@ fn dead_listener_is_reported_once_and_accepts_nothing() {
     wsk_sim::seeds(SCHEDULES, |sim| {
         let client = Client::new();
         let recorder = Recorder::default();
-        let mut listener = open(&client, recorder.clone(), false);
+        let mut listener = client.listen_with(recorder.clone(), false);
         by_event(&listener);
         sim.break_sockets();
         sim.sleep(Duration::from_secs(1));
@@ -152,7 +141,7 @@ fn dead_listener_ends_its_backlog() {
     wsk_sim::seeds(SCHEDULES, |sim| {
         let client = Client::new();
         let (backlog, mut connections) = Backlog::new(2, WhenFull::Refuse).expect("memory");
-        let listener = open(&client, backlog, false);
+        let listener = client.listen_with(backlog, false);
         by_event(&listener);
         sim.break_sockets();
         assert!(connections.wait_next(passive()).is_none());
@@ -177,7 +166,7 @@ fn handler_that_decides_nothing_lets_nobody_in_and_the_close_ends_it() {
         wsk_sim::seeds(100, move |sim| {
             let client = Client::new();
             let recorder = Recorder::default();
-            let listener = open(&client, recorder.clone(), true);
+            let listener = client.listen_with(recorder.clone(), true);
             by_event(&listener);
             let dialing = dial(sim, PEERS);
             while recorder.with(|log| log.inspected) < PEERS {
@@ -213,7 +202,7 @@ fn close_among_pending_inspections_ends_all_of_them() {
     builder().preempt_one_in(2).seeds(SCHEDULES, |sim| {
         let client = Client::new();
         let recorder = Recorder::default();
-        let listener = open(&client, recorder.clone(), true);
+        let listener = client.listen_with(recorder.clone(), true);
         by_event(&listener);
         let dialing = dial(sim, 6);
         let (owner, own) = (recorder.clone(), sim.clone());
@@ -250,7 +239,7 @@ fn flood_above_the_limits_is_met_by_the_policies() {
             let (backlog, inspections) = backlog
                 .with_inspections(5, when_inspecting)
                 .expect("memory");
-            let listener = open(&client, backlog, true);
+            let listener = client.listen_with(backlog, true);
             by_event(&listener);
             let dialing = dial(sim, PEERS);
             sim.sleep(Duration::from_secs(1));
@@ -291,7 +280,7 @@ fn handler_that_panics_ends_everything_at_once() {
     if std::env::var_os(AGAIN).is_some() {
         return wsk_sim::run(|sim| {
             let client = Client::new();
-            let listener = open(&client, Panics, false);
+            let listener = client.listen_with(Panics, false);
             by_event(&listener);
             drop(sim.connect(address()).map(|peer| peer.read(1)));
             println!("the handler has returned");

@@ -4,9 +4,12 @@
 //! test asserts itself comes on top of that.
 
 mod backlog;
+mod by_number;
+mod callbacks;
 mod chain;
 mod close;
 mod common;
+mod conditional;
 mod connect;
 mod connection;
 mod connection_events;
@@ -18,8 +21,10 @@ mod datagram_receives;
 mod every_way;
 mod executor;
 mod extension;
+mod failed_close;
 mod faults;
 mod halves;
+mod indication_flags;
 mod inspections;
 mod ioctl;
 mod listen;
@@ -30,12 +35,14 @@ mod nmr;
 mod older_windows;
 mod operation;
 mod option;
+mod option_values;
 mod pass;
 mod provider;
 mod random;
 mod registration;
 mod soundness;
 mod static_events;
+mod stream_connection;
 mod stream_order;
 mod unload;
 mod writer;

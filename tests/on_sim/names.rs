@@ -10,8 +10,8 @@ use std::{
 };
 
 use wsk::{
-    AddressFamily, AddressHints, AddressInfoFlags, AddressInfoList, ErrorKind, NameInfoFlags,
-    Operation, Process, Protocol, Provider, SocketType, Version,
+    AddressFamily, AddressHints, AddressInfoFlags, AddressInfoList, ErrorKind, NameHints,
+    NameInfoFlags, Operation, Process, Protocol, Provider, SocketType, Thread, Version,
     nmr::{self, Guid, ModuleId},
     request::GetAddressInfo,
 };
@@ -126,33 +126,105 @@ fn names_that_cannot_be_asked_for_or_found_are_distinct_errors() {
     });
 }
 
+/// The hints are an `ADDRINFOEXW`: a flag that says otherwise never gets to WSK, which would read
+/// beyond them.
+#[test]
+fn flags_that_need_larger_hints_are_not_supported() {
+    wsk_sim::seeds(20, |sim| {
+        hosts(sim);
+        let client = Client::new();
+        for bits in [
+            wsk_sys::AI_EXTENDED,
+            wsk_sys::AI_RESOLUTION_HANDLE,
+            wsk_sys::AI_EXCLUSIVE_CUSTOM_SERVERS,
+            wsk_sys::AI_RETURN_RESPONSE_FLAGS,
+        ] {
+            let flags = AddressInfoFlags::from_bits_retain(bits | wsk_sys::AI_CANONNAME);
+            let hints = AddressHints::new().flags(flags);
+            let query =
+                client
+                    .provider
+                    .get_address_info(Some("server.example"), None, &hints, passive());
+            let refused = query.wait(passive()).expect_err("refused");
+            assert_eq!(refused.kind(), ErrorKind::NotSupported, "{bits:#x}");
+        }
+        client.end();
+    });
+}
+
+/// What the provider does not know it refuses itself, so it has got it.
+#[test]
+fn flags_are_passed_on_whether_the_provider_knows_them_or_not() {
+    wsk_sim::seeds(20, |sim| {
+        hosts(sim);
+        let client = Client::new();
+        let ask = |node, service, flags| {
+            let hints = AddressHints::new().flags(flags);
+            let query = client
+                .provider
+                .get_address_info(node, Some(service), &hints, passive());
+            let found = query.wait(passive()).map_err(wsk::Error::kind);
+            found.map(|list| addresses(&list))
+        };
+        let flags = AddressInfoFlags::NUMERIC_HOST | AddressInfoFlags::NUMERIC_SERVICE;
+        let found = ask(Some("198.51.100.7"), "7", flags).expect("in digits");
+        assert_eq!(found.len(), 1);
+        let named = ask(Some("server.example"), "7", AddressInfoFlags::NUMERIC_HOST);
+        assert_eq!(named.expect_err("no digits"), ErrorKind::NameNotFound);
+        let found = ask(None, "7", AddressInfoFlags::PASSIVE).expect("of this host");
+        let unspecified = |address: SocketAddr| address.ip().is_unspecified();
+        assert!(!found.is_empty() && found.into_iter().all(unspecified));
+        ask(Some("server.example"), "7", AddressInfoFlags::CONFIGURED).expect("configured");
+        for unknown in [
+            AddressInfoFlags::DNS_ONLY,
+            AddressInfoFlags::BYPASS_DNS_CACHE,
+            AddressInfoFlags::ALL,
+            AddressInfoFlags::V4_MAPPED,
+            AddressInfoFlags::NON_AUTHORITATIVE,
+            AddressInfoFlags::SECURE,
+            AddressInfoFlags::PREFERRED_NAMES,
+            AddressInfoFlags::FULLY_QUALIFIED,
+            AddressInfoFlags::FILE_SERVER,
+            AddressInfoFlags::DISABLE_IDN_ENCODING,
+        ] {
+            let refused = ask(Some("server.example"), "7", unknown).expect_err("unknown");
+            assert_eq!(refused, ErrorKind::InvalidParameter, "{unknown:?}");
+        }
+        client.end();
+    });
+}
+
 /// [wsk 11.4]
 #[test]
 fn names_of_an_address_are_found() {
     wsk_sim::seeds(SCHEDULES, |sim| {
         hosts(sim);
         let client = Client::new();
-        let names = |address: &str, flags| {
+        let ask = |address: &str, hints: NameHints| {
             let address = address.parse().expect("an address");
-            client
-                .provider
-                .get_name_info(address, flags, passive())
-                .wait(passive())
+            let query = client.provider.get_name_info(address, hints, passive());
+            query.wait(passive())
         };
+        let names = |address, flags: NameInfoFlags| ask(address, flags.into());
         let found = names("198.51.100.7:443", NameInfoFlags::empty()).expect("found");
-        assert_eq!(
-            (found.node(), found.service()),
-            (found.node(), found.service())
-        );
         assert_eq!(found.node(), "server.example");
         assert_eq!(found.service(), "https");
         let digits = NameInfoFlags::NUMERIC_HOST | NameInfoFlags::NUMERIC_SERVICE;
         let found = names("[2001:db8:7::7]:443", digits).expect("digits");
         assert_eq!(found.node(), "2001:db8:7::7");
         assert_eq!(found.service(), "443");
+        let short = names("198.51.100.7:443", NameInfoFlags::NO_DOMAIN).expect("found");
+        assert_eq!(short.node(), "server.example", "it is of another domain");
+        let of_datagrams = names("198.51.100.7:69", NameInfoFlags::DATAGRAM).expect("found");
+        assert_eq!(of_datagrams.service(), "tftp");
         let nobody = names("203.0.113.1:7", NameInfoFlags::NAME_REQUIRED);
         assert_eq!(nobody.expect_err("no name").kind(), ErrorKind::NameNotFound);
-        drop(found);
+        // [wsk 11.2]
+        let for_a_thread =
+            NameHints::default().owner_thread(&Process::current(), &Thread::current());
+        let of_thread = ask("198.51.100.7:443", for_a_thread).expect("found");
+        assert_eq!(of_thread.node(), "server.example");
+        drop((found, short, of_datagrams, of_thread));
         client.end();
     });
 }

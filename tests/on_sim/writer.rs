@@ -1,10 +1,18 @@
 //! A writer that keeps as much outstanding as the connection can use.
 
-use std::time::Duration;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use crate::common::{Client, block_on, buffer, passive};
 use crate::random::Random;
-use wsk::{BacklogWriter, Buffer, ErrorKind};
+use wsk::{
+    BacklogWriter, Buffer, ConnectionEventSet, ConnectionEvents, ErrorKind, Indication, Received,
+};
 
 const SCHEDULES: u64 = 200;
 
@@ -114,6 +122,46 @@ fn writer_whose_connection_ends_says_so_for_each_send() {
         }
         assert!(block_on(sim, writer.finish()).is_none());
         drop((writer, read, peer));
+        client.end();
+    });
+}
+
+/// Remembers the last ideal backlog that it was told.
+struct Listener(Arc<AtomicUsize>);
+
+impl ConnectionEvents for Listener {
+    fn receive<'call>(&self, indication: Indication<'call>) -> Received<'call> {
+        indication.consume()
+    }
+
+    fn ideal_backlog_changed(&self, bytes: usize) {
+        self.0.store(bytes, Ordering::SeqCst);
+    }
+}
+
+/// [wsk 9.1]: the event tells what a query tells from then on.
+#[test]
+fn ideal_backlog_that_changes_is_an_event() {
+    wsk_sim::seeds(SCHEDULES, |sim| {
+        let client = Client::new();
+        let (connection, peer) = client.connect(sim);
+        let told = Arc::new(AtomicUsize::new(0));
+        connection
+            .set_events(Listener(told.clone()))
+            .expect("memory");
+        connection
+            .enable_events(ConnectionEventSet::SEND_BACKLOG)
+            .expect("connected");
+        while told.load(Ordering::SeqCst) == 0 {
+            let (sent, _) = connection.send(buffer(b"x")).wait(passive());
+            sent.expect("sent");
+            assert_eq!(peer.read_exact(1).expect("sent"), b"x");
+            sim.sleep(Duration::from_millis(10));
+        }
+        let ideal = connection.ideal_send_backlog().wait(passive());
+        assert_eq!(ideal, Ok(told.load(Ordering::SeqCst)));
+        connection.close().wait(passive()).expect("closed");
+        drop(peer);
         client.end();
     });
 }

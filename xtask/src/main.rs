@@ -7,6 +7,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+mod api_coverage;
 mod build;
 mod check_image;
 mod demo;
@@ -54,6 +55,8 @@ enum Task {
     SimBench(sim_bench::Args),
     /// List which rules of the contract the simulator implements and tests
     SimCoverage(sim_coverage::Args),
+    /// List which safe item wraps each part of the interface, and which test exercises it
+    ApiCoverage(api_coverage::Args),
     /// Run every check and every test
     Test(test::Args),
 }
@@ -79,6 +82,7 @@ fn run(task: &Task) -> anyhow::Result<()> {
         Task::DriverTests(args) => driver_tests::run(args),
         Task::SimBench(args) => sim_bench::run(args),
         Task::SimCoverage(args) => sim_coverage::run(args),
+        Task::ApiCoverage(args) => api_coverage::run(args),
         Task::Test(args) => test::run(args),
     }
 }

@@ -62,6 +62,8 @@ enum Part {
     Tidy,
     /// What the simulator covers of the rules
     SimCoverage,
+    /// What the library wraps of the interface, and tests
+    ApiCoverage,
     /// Clippy on the host tools
     ClippyTools,
     /// Unit and integration tests of the host tools
@@ -172,6 +174,7 @@ impl Part {
             ),
             Self::Tidy => judge(own_command("tidy", "tidy")?),
             Self::SimCoverage => judge(own_command("coverage of the simulator", "sim-coverage")?),
+            Self::ApiCoverage => judge(own_command("coverage of the interface", "api-coverage")?),
             Self::ClippyTools => judge(clippy(
                 toolchain::host_cargo("clippy, tools").args(["clippy", "--locked"]),
                 &[&toolchain::TOOL_PROFILE, &packages(&TOOLS)[..]].concat(),
@@ -231,8 +234,14 @@ fn own_command(what: &str, command: &str) -> Result<Step> {
 
 fn native(filter: Option<&str>) -> Result<Outcome> {
     let kit = kit::ensure()?;
+    let reached = paths::report().join("reached");
+    if reached.exists() {
+        fs::remove_dir_all(&reached)
+            .with_context(|| format!("cannot remove {}", reached.display()))?;
+    }
     let step = toolchain::native_cargo(&kit, "native tests", &["test", "--no-fail-fast"])
-        .args(packages(&KERNEL_SIDE));
+        .args(packages(&KERNEL_SIDE))
+        .env("WSK_SIM_REACHED", &reached);
     let step = match filter {
         // Doc tests would be compiled one by one only to be left out by their names.
         Some(filter) => step.args(["--lib", "--tests", "--", filter]),
@@ -247,7 +256,15 @@ fn native(filter: Option<&str>) -> Result<Outcome> {
     {
         println!("  facts: {fact}");
     }
-    Ok(count(&finished))
+    let mut outcome = count(&finished);
+    if filter.is_none() {
+        let covered = own_command("what the native tests have reached", "api-coverage")?
+            .arg("--reached")
+            .arg(&reached)
+            .attempt()?;
+        outcome.problems.extend(count(&covered).problems);
+    }
+    Ok(outcome)
 }
 
 fn docs() -> Result<Outcome> {

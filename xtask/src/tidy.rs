@@ -35,7 +35,8 @@ pub struct Source {
 }
 
 impl Source {
-    fn is_rust(&self) -> bool {
+    /// Whether it is a Rust source.
+    pub fn is_rust(&self) -> bool {
         self.path
             .rsplit_once('.')
             .is_some_and(|(_, end)| end == "rs")

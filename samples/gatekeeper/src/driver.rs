@@ -94,12 +94,9 @@ fn listen(
     gate: Gate,
     passive: Passive,
 ) -> Result<ListenSocket> {
-    let listener = ListenSocket::open_with(provider, AddressFamily::of(&address), gate)
-        .wait_timeout(PATIENCE, passive)?;
-    // Before it is bound: from then on clients connect.
-    listener
-        .set_conditional_accept()
-        .wait_timeout(PATIENCE, passive)?;
+    let family = AddressFamily::of(&address);
+    let listener =
+        ListenSocket::open_conditional(provider, family, gate).wait_timeout(PATIENCE, passive)?;
     listener.bind(address).wait_timeout(PATIENCE, passive)?;
     listener.enable_accept_events(ConnectionEventSet::empty())?;
     Ok(listener)

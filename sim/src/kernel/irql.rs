@@ -8,6 +8,7 @@ use std::sync::Arc;
 use wdk_sys::KIRQL;
 
 use crate::current::current;
+use crate::reached;
 use crate::sched::Thread;
 use crate::sim::offence;
 use crate::verifier::Rule;
@@ -17,8 +18,9 @@ pub(crate) const APC: u8 = 1;
 pub(crate) const DISPATCH: u8 = 2;
 const HIGH: u8 = 15;
 
-/// Reports `function` called above `highest`.
+/// Notes that `function` was called, and reports it if above `highest`.
 pub(crate) fn require(me: &Thread, highest: u8, function: &str) {
+    reached::function(function);
     let irql = me.irql();
     if irql > highest {
         offence(

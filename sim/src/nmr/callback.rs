@@ -8,6 +8,7 @@ use std::sync::Arc;
 use super::module::Module;
 use crate::current::current;
 use crate::kernel::irql::{DISPATCH, PASSIVE, check_unchanged};
+use crate::reached;
 use crate::sched::{Job, Thread, Work};
 
 /// The IRQLs of attach callbacks, and of all others.
@@ -56,6 +57,7 @@ pub(super) fn call<R>(
     callback: &str,
     run: impl FnOnce() -> R,
 ) -> R {
+    reached::function(callback);
     me.sim.sched.point(me);
     let irql = me.irql();
     let driver = if module.is_system() {

@@ -21,6 +21,7 @@ use crate::current::current;
 use crate::faults::Fault;
 use crate::kernel::irql::{DISPATCH, PASSIVE, require};
 use crate::kernel::wait::check_may_block;
+use crate::reached;
 use crate::sched::Thread;
 use crate::sim::{Shared, lock, offence};
 use crate::verifier::{Rule, tolerates};
@@ -149,6 +150,7 @@ fn deregister(handle: HANDLE, side: Side, function: &str) -> NTSTATUS {
 /// `NmrWaitForClientDeregisterComplete` and `NmrWaitForProviderDeregisterComplete`.
 fn wait(handle: HANDLE, side: Side, function: &'static str) -> NTSTATUS {
     let me = current();
+    reached::function(function);
     check_may_block(&me, function);
     let module = match lock(&me.sim.nmr.books).registration(handle, side) {
         Some(found) if matches!(found.phase, Phase::Deregistering | Phase::Complete) => {

@@ -19,6 +19,7 @@ use crate::faults::Fault;
 use crate::kernel::irp;
 use crate::kernel::irql::{DISPATCH, require};
 use crate::kernel::layout::Irp;
+use crate::reached;
 use crate::sched::Thread;
 #[cfg(not(windows))]
 use crate::sim::Sim;
@@ -77,6 +78,7 @@ impl Entry {
                 &format!("{function} on the {}", found.describe()),
             );
         }
+        reached::note(|| format!("{}.{function}", found.category.name_of_table(categories)));
         found.running.fetch_add(1, SeqCst);
         lock(&me.sim.wsk.registrations).count_use(found.client);
         Self {

@@ -25,6 +25,7 @@ use super::tables::Category;
 use crate::kernel::irql::check_unchanged;
 use crate::kernel::lent::Lent;
 use crate::kernel::thread::Context;
+use crate::reached;
 use crate::sim::{Shared, offence};
 use crate::verifier::Rule;
 
@@ -101,6 +102,7 @@ impl Offered {
 
 /// Runs a callback, which must return at the IRQL at which it was called.
 pub(super) fn run<T>(callback: &Callback<'_>, name: &str, call: impl FnOnce() -> T) -> T {
+    reached::function(name);
     let me = callback.me;
     me.sim.sched.point(me);
     let irql = me.irql();

@@ -44,6 +44,19 @@ impl Category {
         }
     }
 
+    /// The name of the table that has a function of these categories, on a socket of this one.
+    pub(super) fn name_of_table(self, categories: &[Self]) -> &'static str {
+        match self {
+            // What every category has is in the part that all tables begin with.
+            _ if categories.len() == Self::ALL.len() => "WSK_PROVIDER_BASIC_DISPATCH",
+            Self::Basic => "WSK_PROVIDER_BASIC_DISPATCH",
+            Self::Listen => "WSK_PROVIDER_LISTEN_DISPATCH",
+            Self::Connection => "WSK_PROVIDER_CONNECTION_DISPATCH",
+            Self::Datagram => "WSK_PROVIDER_DATAGRAM_DISPATCH",
+            Self::Stream => "WSK_PROVIDER_STREAM_DISPATCH",
+        }
+    }
+
     /// The table of its sockets.
     pub(super) fn table(self, windows: Windows) -> *const c_void {
         let tables = windows.tables();

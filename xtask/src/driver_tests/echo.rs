@@ -25,6 +25,7 @@ cases! {
     None => {
         device_has_the_requests_of_programs_carried_out,
         echo_on_8_connections_returns_every_byte_and_allocates_nothing_late,
+        burst_of_1000_connects_is_accepted_by_call_without_loss,
         missing_parameters_key_gives_the_default_port,
         port_as_text_is_listened_on,
         port_that_is_no_port_is_refused_by_name,
@@ -95,6 +96,19 @@ fn device_has_the_requests_of_programs_carried_out(bench: &Bench) -> Result<Outc
         counters.connections == 2 && told.output.contains(&expected),
         "the program says `{}`, but the driver counted {counters:?}",
         told.output.trim()
+    );
+    Ok(Outcome::Passed)
+}
+
+/// The driver has one `WskAccept` in flight at a time, and 1,000 clients connect at once.
+fn burst_of_1000_connects_is_accepted_by_call_without_loss(bench: &Bench) -> Result<Outcome> {
+    let (driver, port) = bench.echo_driver_on_free_port("wsk_test_burst")?;
+    let address = listen(&driver, port)?;
+    let echoed = bench.echo(address, 1000, 1)?;
+    let counters = leave(&driver)?;
+    ensure!(
+        counters.connections == 1000 && counters.refused == 0 && counters.bytes == echoed.bytes,
+        "the clients had {echoed:?} on 1000 connections, the driver counted {counters:?}"
     );
     Ok(Outcome::Passed)
 }

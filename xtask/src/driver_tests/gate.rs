@@ -31,7 +31,7 @@ cases! {
 }
 
 /// How long one run of the clients may take.
-const CLIENTS_LIMIT: Duration = Duration::from_mins(2);
+const CLIENTS_LIMIT: Duration = Duration::from_mins(4);
 /// How long a single connection waits for anything.
 const CONNECTION_LIMIT: Duration = Duration::from_secs(10);
 
@@ -119,7 +119,7 @@ fn gate_loses_nobody_of_1000_who_connect_at_once(bench: &Bench) -> Result<Outcom
     let (admitted, refused) = (hosts(1, 225), hosts(2, 25));
     let admitted: Vec<_> = admitted.iter().map(String::as_str).collect();
     let refused: Vec<_> = refused.iter().map(String::as_str).collect();
-    let more = ["--rate", "1", "--messages", "1", "--timeout", "50"];
+    let more = ["--rate", "1", "--messages", "1", "--timeout", "150"];
     bench.gate(address, 1, (&admitted, &refused), &more)?;
     let counted = leave(&driver)?;
     ensure!(

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use wdk_sys::{STATUS_ADDRESS_ALREADY_EXISTS, STATUS_DEVICE_NOT_READY};
+use wdk_sys::{STATUS_ADDRESS_ALREADY_EXISTS, STATUS_DEVICE_NOT_READY, STATUS_UNSUCCESSFUL};
 use wsk_sim::{Fault, Sim};
 
 use super::{
@@ -107,14 +107,12 @@ fn driver_without_a_provider_does_not_wait_for_ever() {
     });
 }
 
-/// Lets each allocation, and each call of the provider, fail in turn. The body says whether it
-/// noticed nothing; so it must be when there are no more.
-///
-/// Completions are left out: a listening socket whose closing fails keeps its handler for good [wsk
-/// 10.7].
+/// Lets each allocation, each call of the provider and each completion fail in turn. The body says
+/// whether it noticed nothing; so it must be when there are no more.
 fn each_failure(body: fn(&Sim) -> bool) {
     const MOST: u64 = 200;
-    for fault in [Fault::Allocation, Fault::ProviderCall] {
+    let completion = Fault::Completion(STATUS_UNSUCCESSFUL);
+    for fault in [Fault::Allocation, Fault::ProviderCall, completion] {
         let mut noticed: Vec<_> = (1..=MOST).collect();
         noticed.retain(|number| !wsk_sim::builder().fail(fault, *number).run(body));
         let last = *noticed.last().expect("some are noticed");
@@ -126,7 +124,7 @@ fn each_failure(body: fn(&Sim) -> bool) {
 }
 
 #[test]
-fn driver_with_any_failing_call_or_allocation_leaves_nothing() {
+fn driver_with_any_failure_leaves_nothing() {
     let _alone = alone();
     each_failure(|sim| {
         let Ok(driver) = sim.load("wsk_gate", wsk_gate::driver_entry) else {
@@ -143,7 +141,7 @@ fn driver_with_any_failing_call_or_allocation_leaves_nothing() {
 }
 
 #[test]
-fn driver_that_pends_with_any_failing_call_or_allocation_leaves_nothing() {
+fn driver_that_pends_with_any_failure_leaves_nothing() {
     let _alone = alone();
     each_failure(|sim| {
         set_rate(sim, 1, 60);

@@ -8,6 +8,7 @@ use core::time::Duration;
 use wdk_sys::{LARGE_INTEGER, ntddk::KeDelayExecutionThread};
 use wsk::Passive;
 
+/// `KernelMode`, as a `KPROCESSOR_MODE`.
 const KERNEL_MODE: i8 = 0;
 
 /// Keeps this thread waiting for so long.
@@ -21,5 +22,5 @@ pub fn pause(time: Duration, _passive: Passive) {
     };
     // SAFETY: PASSIVE_LEVEL (the witness), with an interval that outlives the call. Nobody alerts
     // this thread, so that there is nothing to learn from what it returns.
-    let _ = unsafe { KeDelayExecutionThread(KERNEL_MODE, 0, &raw mut interval) };
+    let _ = unsafe { KeDelayExecutionThread(KERNEL_MODE, u8::from(false), &raw mut interval) };
 }

@@ -33,6 +33,7 @@ use crate::current::current;
 use crate::faults::Fault;
 use crate::kernel::irp;
 use crate::kernel::irql::DISPATCH;
+use crate::reached;
 use crate::sched::Thread;
 use crate::sim::lock;
 
@@ -197,6 +198,7 @@ pub(in super::super) unsafe extern "C" fn wsk_control_client(
         returned,
         irp,
     };
+    reached::note(|| format!("client {code:#x}"));
     match OPERATIONS.iter().find(|row| row.code == operation.code) {
         Some(row) => caller.perform(row, &operation),
         None => caller.refuse_unknown(irp),

@@ -15,6 +15,7 @@ use super::super::events::{self, Disabled};
 use super::super::request::Answer;
 use super::terms::{Packet, Terms};
 use super::{Operation, extension};
+use crate::reached;
 
 /// What the option is set to.
 pub(super) struct Control {
@@ -30,6 +31,12 @@ impl Control {
         // SAFETY: the client passes null or the identifier of an interface.
         let npi = unsafe { read_npi(control.NpiId) }.ok_or(STATUS_INVALID_PARAMETER)?;
         let mask = control.EventMask;
+        for bit in (0..u32::BITS)
+            .map(|bit| mask & 1 << bit)
+            .filter(|bit| *bit != 0)
+        {
+            reached::note(|| format!("event {bit:#x}"));
+        }
         Ok(Self { npi, mask })
     }
 

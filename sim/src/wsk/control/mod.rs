@@ -39,6 +39,7 @@ use super::request::{Answer, Reply, Work};
 use super::tables::Category;
 use super::{names, progress};
 use crate::kernel::pool::check_not_paged;
+use crate::reached;
 use crate::sched::Thread;
 use crate::sim::{Shared, lock, offence};
 use crate::verifier::Rule;
@@ -197,6 +198,10 @@ pub(super) unsafe extern "C" fn wsk_control_socket(
         returned,
         irp,
     };
+    reached::note(|| match request {
+        WSK_CONTROL_SOCKET_TYPE::WskIoctl => format!("ioctl {code:#x}"),
+        _ => format!("option {level:#x} {code:#x}"),
+    });
     if event_callback::is_meant(request, &operation) {
         return event_callback::set(entry, &operation);
     }
