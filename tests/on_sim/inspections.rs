@@ -1,8 +1,7 @@
 //! Many inspections under disturbance: peers that give up at any moment, decisions by the handler
 //! and by several owners, or never, and a listener that is closed in the middle of it.
 //!
-//! Each schedule makes about fifty. `WSK_SIM_SEEDS=2200 cargo test --test on_sim inspections::`
-//! makes a hundred thousand, in about a minute, and says so with `-- --nocapture`.
+//! Each schedule makes about fifty, and all together a hundred thousand: the test says how many.
 
 use std::{
     collections::HashSet,
@@ -24,7 +23,7 @@ use crate::{
     random::Random,
 };
 
-const SCHEDULES: u64 = 30;
+const SCHEDULES: u64 = 2200;
 const PEERS: usize = 4;
 const CONNECTS: usize = 25;
 

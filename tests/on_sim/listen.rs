@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use crate::common::{Client, Wakes, address, buffer, passive, poll};
 use wsk::{AddressFamily, ErrorKind, ListenSocket};
 
-const SCHEDULES: u64 = 300;
+const SCHEDULES: u64 = 2000;
 
 #[test]
 fn accept_gives_the_connection_with_both_addresses() {
