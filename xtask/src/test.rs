@@ -22,13 +22,14 @@ use crate::{check_image, inf, kit, paths, toolchain};
 use counts::Counts;
 
 /// The packages that run in the kernel, or stand in for it: tested on the native target.
-const KERNEL_SIDE: [&str; 12] = [
+const KERNEL_SIDE: [&str; 13] = [
     "wsk-sys",
     "wsk",
     "wsk-sim",
     "wsk-sim-cc",
     "wsk-sim-c-driver",
     "wsk-device",
+    "wsk-entry",
     "wsk-parameters",
     "wsk-echo",
     "wsk-gate",

@@ -1,22 +1,15 @@
 //! What the I/O manager calls: `DriverEntry` and `DriverUnload`.
 
-// UNSAFETY: the I/O manager calls in, and keeps what DriverEntry hands over for DriverUnload.
+// UNSAFETY: the I/O manager calls in, with objects of its own.
 #![expect(unsafe_code, reason = "entry points of the I/O manager")]
 
-use alloc::boxed::Box;
-use core::{
-    ptr::null_mut,
-    sync::atomic::{AtomicPtr, Ordering},
-};
-
-use wdk::println;
-use wdk_sys::{DRIVER_OBJECT, NTSTATUS, PCUNICODE_STRING, PDRIVER_OBJECT, STATUS_SUCCESS};
-use wsk::{Error, Passive, Result, Status};
+use wdk_sys::{NTSTATUS, PCUNICODE_STRING, PDRIVER_OBJECT};
+use wsk_entry::Running;
 
 use crate::{driver::Echo, parameters::Parameters};
 
-/// The running server, between `DriverEntry` and `DriverUnload`.
-static ECHO: AtomicPtr<Echo> = AtomicPtr::new(null_mut());
+/// The server, between `DriverEntry` and `DriverUnload`.
+static ECHO: Running<Echo> = Running::nothing();
 
 /// Starts the server.
 ///
@@ -32,17 +25,11 @@ pub unsafe extern "system" fn driver_entry(
     let values = unsafe { wsk_parameters::Parameters::open(registry_path) };
     // SAFETY: the I/O manager's object, not used by anybody else during `DriverEntry`.
     let driver = unsafe { &mut *driver };
-    let parameters = values.and_then(|values| Parameters::read(&values));
-    match parameters.and_then(|parameters| start(driver, parameters)) {
-        Ok(()) => {
-            driver.DriverUnload = Some(driver_unload);
-            STATUS_SUCCESS
-        }
-        Err(error) => {
-            println!("wsk_echo: start failed: {error}");
-            error.status().as_raw()
-        }
-    }
+    driver.DriverUnload = Some(driver_unload);
+    ECHO.start("wsk_echo", |passive| {
+        let parameters = Parameters::read(&values?)?;
+        Echo::start(driver, parameters, passive)
+    })
 }
 
 /// Stops the server. When it returns, nothing of this image runs any more.
@@ -51,20 +38,5 @@ pub unsafe extern "system" fn driver_entry(
 ///
 /// Called by the I/O manager, once, after a successful `DriverEntry`.
 unsafe extern "C" fn driver_unload(_driver: PDRIVER_OBJECT) {
-    let echo = ECHO.swap(null_mut(), Ordering::AcqRel);
-    // SAFETY: from `Box::into_raw` in `start`, and taken out once.
-    let echo = unsafe { Box::from_raw(echo) };
-    if let Some(passive) = Passive::new() {
-        echo.stop(passive);
-    }
-}
-
-fn start(driver: &mut DRIVER_OBJECT, parameters: Parameters) -> Result<()> {
-    let passive = Passive::new().ok_or(Error::new("DriverEntry", Status::UNSUCCESSFUL))?;
-    if !ECHO.load(Ordering::Acquire).is_null() {
-        return Err(Error::new("DriverEntry", Status::ADDRESS_ALREADY_EXISTS));
-    }
-    let echo = Box::new(Echo::start(driver, parameters, passive)?);
-    ECHO.store(Box::into_raw(echo), Ordering::Release);
-    Ok(())
+    ECHO.stop(Echo::stop);
 }
