@@ -173,10 +173,9 @@ fn group_is_joined_and_left_by_number() {
 
 #[test]
 fn control_operations_reach_the_provider() {
-    const CODES: [u32; 44] = [
+    const CODES: [u32; 42] = [
         wsk_sys::SIO_ABSORB_RTRALERT,
         wsk_sys::SIO_ACQUIRE_PORT_RESERVATION,
-        wsk_sys::SIO_APPLY_TRANSPORT_SETTING,
         wsk_sys::SIO_ASSOCIATE_PORT_RESERVATION,
         wsk_sys::SIO_CPU_AFFINITY,
         wsk_sys::SIO_DELETE_PEER_TARGET_NAME,
@@ -199,7 +198,6 @@ fn control_operations_reach_the_provider() {
         wsk_sys::SIO_PRIORITY_HINT,
         wsk_sys::SIO_QUERY_RSS_PROCESSOR_INFO,
         wsk_sys::SIO_QUERY_RSS_SCALABILITY_INFO,
-        wsk_sys::SIO_QUERY_TRANSPORT_SETTING,
         wsk_sys::SIO_RCVALL,
         wsk_sys::SIO_RCVALL_IF,
         wsk_sys::SIO_RCVALL_IGMPMCAST,
