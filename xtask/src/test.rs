@@ -213,6 +213,9 @@ fn judge(step: Step) -> Result<Outcome> {
 
 fn count(finished: &Finished) -> Outcome {
     let (counts, failed) = counts::read(&finished.output);
+    for test in counts::skipped(&finished.output) {
+        println!("  SKIPPED {test}");
+    }
     let mut problems: Vec<_> = failed.iter().map(|name| format!("test {name}")).collect();
     problems.extend(finished.check().err().map(|error| error.to_string()));
     Outcome { counts, problems }

@@ -47,6 +47,21 @@ pub fn read(output: &str) -> (Counts, Vec<String>) {
     (total, failed)
 }
 
+/// The tests in `output` that did not run, each with the reason if it has one.
+pub fn skipped(output: &str) -> impl Iterator<Item = String> {
+    output.lines().filter_map(|line| {
+        let (name, rest) = line.strip_prefix("test ")?.split_once(" ... ignored")?;
+        let reason = rest.trim_start_matches([':', ',', ' ']);
+        let reason = reason.strip_prefix("SKIPPED, ").unwrap_or(reason);
+        let reason = if reason.is_empty() {
+            "it says no reason"
+        } else {
+            reason
+        };
+        Some(format!("{name}: {reason}"))
+    })
+}
+
 /// `ok. 3 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.01s`
 fn summary_counts(summary: &str) -> Counts {
     let number = |word: &str| {
@@ -74,7 +89,7 @@ fn failed_test(line: &str) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Counts, read};
+    use super::{Counts, read, skipped};
 
     #[test]
     fn read_several_runs_adds_them() {
@@ -100,6 +115,19 @@ mod tests {
             read("Compiling a\nFinished\n"),
             (Counts::default(), Vec::new())
         );
+    }
+
+    #[test]
+    fn skipped_tests_are_told_with_their_reasons() {
+        let output = "test a ... ok\ntest driver::b ... ignored: SKIPPED, this netio.sys is old\n\
+                      test c ... ignored, too slow\ntest d ... ignored\n";
+        let told: Vec<_> = skipped(output).collect();
+        let expected = [
+            "driver::b: this netio.sys is old",
+            "c: too slow",
+            "d: it says no reason",
+        ];
+        assert_eq!(told, expected);
     }
 
     #[test]
