@@ -274,8 +274,9 @@ owners!(NameHints);
 
 /// The addresses that were found.
 ///
-/// The list is WSK's. Dropping this gives it back, above PASSIVE_LEVEL not before the next query
-/// begins or the driver deregisters. It keeps the registration from ending.
+/// The list is WSK's. Dropping this gives it back; above PASSIVE_LEVEL, or in a callback of a
+/// socket, not before the next query begins or the driver deregisters. It keeps the registration
+/// from ending.
 ///
 /// IRQL: reading and dropping <= DISPATCH_LEVEL.
 ///

@@ -59,8 +59,8 @@ pub type ClientEvent = fn(event_type: u32, information: &[u8]);
 /// Several registrations are independent of each other [wsk 2.4].
 ///
 /// Dropping it does what [`deregister`](Self::deregister) does, and therefore waits too. Dropped
-/// above PASSIVE_LEVEL, where waiting is impossible, it is left registered for good: a leak, and
-/// the driver must not be unloaded any more.
+/// where nothing can wait, above PASSIVE_LEVEL or in a callback of a socket, it is left registered
+/// for good: a leak, and the driver must not be unloaded any more.
 ///
 /// ```no_run
 /// use core::time::Duration;

@@ -38,9 +38,9 @@ const MOST_THREADS: usize = 64;
 /// task from the global allocator, once for each task; if that memory cannot be had, the
 /// allocator's error handling ends in a bugcheck, as it does for `Box`.
 ///
-/// Dropping it does what [`shutdown`](Self::shutdown) does. Dropped above PASSIVE_LEVEL, where
-/// waiting is impossible, its threads are left running: a leak, and the driver must not be unloaded
-/// any more.
+/// Dropping it does what [`shutdown`](Self::shutdown) does. Dropped where nothing can
+/// wait, above PASSIVE_LEVEL or in a callback of a socket, its threads are left running: a leak,
+/// and the driver must not be unloaded any more.
 ///
 /// ```no_run
 /// # fn main() -> wsk::Result<()> {

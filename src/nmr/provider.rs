@@ -87,8 +87,8 @@ pub struct ProviderOffer<N: Npi, C: 'static> {
 /// This driver as a provider module of the interface `N`.
 ///
 /// Dropping it does what [`deregister`](Self::deregister) does, and therefore waits too. Dropped
-/// above PASSIVE_LEVEL, where waiting is impossible, it is left registered for good: a leak, and
-/// the driver must not be unloaded any more.
+/// where nothing can wait, above PASSIVE_LEVEL or in a callback of a socket, it is left registered
+/// for good: a leak, and the driver must not be unloaded any more.
 ///
 /// [Registering a provider module](https://learn.microsoft.com/windows-hardware/drivers/network/registering-a-provider-module)
 pub struct Provider<N: Npi, H: ProviderModule<N>> {

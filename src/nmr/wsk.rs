@@ -70,8 +70,8 @@ unsafe impl Npi for Wsk {
 /// This driver as a client module of WSK.
 ///
 /// Dropping it does what [`deregister`](Self::deregister) does, and therefore waits too. Dropped
-/// above PASSIVE_LEVEL, where waiting is impossible, it is left registered for good: a leak, and
-/// the driver must not be unloaded any more.
+/// where nothing can wait, above PASSIVE_LEVEL or in a callback of a socket, it is left registered
+/// for good: a leak, and the driver must not be unloaded any more.
 ///
 /// [Using NMR for WSK registration and unregistration](https://learn.microsoft.com/windows-hardware/drivers/network/using-nmr-for-wsk-registration-and-unregistration)
 pub struct Client {

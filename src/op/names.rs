@@ -2,7 +2,8 @@
 //!
 //! A list of addresses belongs to WSK, which takes it back at PASSIVE_LEVEL only [wsk 1, 11.1]. One
 //! that nobody wants, because its query was abandoned, may arrive in a completion routine; one may
-//! be dropped above PASSIVE_LEVEL. Such a list is set aside, and freed at the next opportunity:
+//! be dropped above PASSIVE_LEVEL, or in a callback. Such a list is set aside, and freed at the
+//! next opportunity:
 //!
 //! ```text
 //! query ---- answer ----> list in user hands ---- dropped at PASSIVE_LEVEL ----> freed

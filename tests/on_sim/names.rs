@@ -71,6 +71,8 @@ fn hints_say_what_is_looked_for_and_the_elements_say_so_too() {
             passive(),
         );
         let list = query.wait(passive()).expect("found");
+        let for_the_process = (Process::current().as_raw(), std::ptr::null_mut());
+        assert_eq!(sim.last_owner(), for_the_process);
         let infos: Vec<_> = list.iter().collect();
         let [info] = infos[..] else {
             panic!("one address of the family: {list:?}");
@@ -220,11 +222,13 @@ fn names_of_an_address_are_found() {
         let nobody = names("203.0.113.1:7", NameInfoFlags::NAME_REQUIRED);
         assert_eq!(nobody.expect_err("no name").kind(), ErrorKind::NameNotFound);
         // [wsk 11.2]
-        let for_a_thread =
-            NameHints::default().owner_thread(&Process::current(), &Thread::current());
+        let (process, thread) = (Process::current(), Thread::current());
+        let for_a_thread = NameHints::default().owner_thread(&process, &thread);
         let of_thread = ask("198.51.100.7:443", for_a_thread).expect("found");
+        let owner = (process.as_raw(), thread.as_raw());
+        assert_eq!(sim.last_owner(), owner);
         assert_eq!(of_thread.node(), "server.example");
-        drop((found, short, of_datagrams, of_thread));
+        drop((found, short, of_datagrams, of_thread, process, thread));
         client.end();
     });
 }

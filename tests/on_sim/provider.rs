@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use crate::common::{Client, Wakes, address, passive, poll};
 use wsk::{
     AddressFamily, ErrorKind, ListenSocket, OpenOptions, Process, Protocol, Registration,
-    SecurityDescriptor, SocketType, TdiMap, Version, option,
+    SecurityDescriptor, SocketType, TdiMap, Thread, Version, option,
 };
 
 const SCHEDULES: u64 = 100;
@@ -184,14 +184,17 @@ fn address_is_shared_with_whom_the_descriptor_admits() {
 }
 
 #[test]
-fn owner_is_kept_until_the_socket_is_open() {
-    wsk_sim::seeds(SCHEDULES, |_| {
+fn owner_is_told_and_kept_until_the_socket_is_open() {
+    wsk_sim::seeds(SCHEDULES, |sim| {
         let client = Client::new();
-        let process = Process::current();
-        let options = OpenOptions::new().process(&process);
+        let (process, thread) = (Process::current(), Thread::current());
+        let owner = (process.as_raw(), thread.as_raw());
+        let options = OpenOptions::new().process(&process).thread(&thread);
         let opening = options.stream(&client.provider, AddressFamily::Inet);
+        assert_eq!(sim.last_owner(), owner);
         let another = options.connection(&client.provider, AddressFamily::Inet6);
-        drop((process, options, another));
+        assert_eq!(sim.last_owner(), owner);
+        drop((process, thread, options, another));
         drop(opening.wait(passive()).expect("opened"));
         client.end();
     });

@@ -61,6 +61,10 @@ mod tables;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
+use wdk_sys::{PEPROCESS, PETHREAD};
+
+#[cfg(not(windows))]
+use crate::sim::Sim;
 use crate::sim::lock;
 use crate::verifier::DriverNumber;
 use client::Registrations;
@@ -84,6 +88,8 @@ pub(crate) struct Wsk {
     client_requests: client_request::ClientRequests,
     address_lists: address_list::AddressLists,
     hosts: Mutex<resolver::Hosts>,
+    /// The process and the thread that the last request named which has such an owner.
+    owner: Mutex<(usize, usize)>,
     controls: control::Controls,
 }
 
@@ -109,6 +115,20 @@ struct Pending {
     mdls: Vec<usize>,
 }
 
+#[cfg(not(windows))]
+impl Sim {
+    /// The process and the thread that were named last as the owner of a socket, or of a query for
+    /// names; null for none.
+    #[must_use]
+    pub fn last_owner(&self) -> (PEPROCESS, PETHREAD) {
+        let (process, thread) = *lock(&self.0.wsk.owner);
+        (
+            core::ptr::with_exposed_provenance_mut(process),
+            core::ptr::with_exposed_provenance_mut(thread),
+        )
+    }
+}
+
 impl Wsk {
     pub(crate) fn new(inline_only: bool, windows: Windows) -> Self {
         Self {
@@ -122,8 +142,13 @@ impl Wsk {
             client_requests: client_request::ClientRequests::default(),
             address_lists: address_list::AddressLists::default(),
             hosts: Mutex::default(),
+            owner: Mutex::default(),
             controls: control::Controls::default(),
         }
+    }
+
+    fn note_owner(&self, process: PEPROCESS, thread: PETHREAD) {
+        *lock(&self.owner) = (process.expose_provenance(), thread.expose_provenance());
     }
 
     /// The sockets that are not gone.

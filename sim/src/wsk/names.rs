@@ -102,7 +102,8 @@ unsafe fn enter_string(me: &Thread, memory: &mut Buffer, string: PUNICODE_STRING
 }
 
 /// A thread needs its process [wsk 11.2].
-fn check_owner(process: PEPROCESS, thread: PETHREAD) -> Result<(), NTSTATUS> {
+fn check_owner(me: &Thread, process: PEPROCESS, thread: PETHREAD) -> Result<(), NTSTATUS> {
+    me.sim.wsk.note_owner(process, thread);
     if process.is_null() && !thread.is_null() {
         return Err(STATUS_INVALID_PARAMETER);
     }
@@ -146,7 +147,7 @@ pub(super) unsafe extern "C" fn wsk_get_address_info(
     // SAFETY: the client passes null or hints.
     let hints = (!hints.is_null()).then(|| unsafe { hints.read() });
     let asked = question(node, service, hints.as_ref())
-        .and_then(|asked| check_owner(process, thread).map(|()| asked));
+        .and_then(|asked| check_owner(&call.me, process, thread).map(|()| asked));
     let (question, template) = match asked {
         Ok(_) if result.is_null() => return call.complete(answer(STATUS_INVALID_PARAMETER)),
         Ok(asked) => asked,
@@ -276,7 +277,7 @@ pub(super) unsafe extern "C" fn wsk_get_name_info(
         address::decode(unsafe { core::slice::from_raw_parts(from.cast(), length) })
     };
     let nowhere = node.is_null() && service.is_null();
-    let owner = check_owner(process, thread);
+    let owner = check_owner(&call.me, process, thread);
     let Some(address) = known.filter(|_| !nowhere && flags & !KNOWN_FLAGS == 0 && owner.is_ok())
     else {
         return call.complete(answer(STATUS_INVALID_PARAMETER));

@@ -59,6 +59,7 @@ struct Owner {
 impl Owner {
     /// Reports what cannot own a socket; gives what the security descriptor says.
     fn check(&self, me: &Thread, function: &str) -> Option<(PSECURITY_DESCRIPTOR, Vec<u8>)> {
+        me.sim.wsk.note_owner(self.process, self.thread);
         let (process, thread) = (self.process.addr(), self.thread.addr());
         let wrong = if process != 0 && !is_process(me, process) {
             format!("OwningProcess {process:#x}, which is no process")
